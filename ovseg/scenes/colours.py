@@ -93,9 +93,7 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
         >>> mix((0, 0, 0), (200, 100, 50), 0.5)
         (100, 50, 25)
     """
-    red, green, blue = (
-        int(a + (b - a) * share + 0.5) for a, b in zip(first, second, strict=True)
-    )
+    red, green, blue = (int(a + (b - a) * share + 0.5) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 

@@ -129,9 +129,7 @@ class Pen:
         """Strokes an open line of the given width (a share of the unit square)."""
         thickness = max(1, round(width * self._unit))
         placed = [self._place(points)]
-        cv2.polylines(
-            self.canvas, placed, False, (*colour, 255), thickness, cv2.LINE_8, _SHIFT
-        )
+        cv2.polylines(self.canvas, placed, False, (*colour, 255), thickness, cv2.LINE_8, _SHIFT)
 
     def curve(self, points: Points | np.ndarray, colour: RGB, width: float) -> None:
         """Strokes the open smooth curve through the points."""

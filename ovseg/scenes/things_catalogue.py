@@ -1,0 +1,209 @@
+"""The 28 things of the drawn world: their names, their colours and where they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ovseg.scenes import things_indoor as indoor
+from ovseg.scenes import things_nature as nature
+from ovseg.scenes import things_sky as sky
+from ovseg.scenes import things_street as street
+from ovseg.scenes.colours import RGB
+from ovseg.scenes.pen import Pen
+
+__all__ = ["THINGS", "Thing"]
+
+Draw = Callable[[Pen, RGB, np.random.Generator], None]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One drawable thing.
+
+    Attributes:
+        name: the class name.
+        draw: draws it on a pen in a main colour.
+        synonyms: other names, shown in training captions.
+        held_out_synonyms: other names, never in a training caption.
+        colours: words that its main colour may have; empty if no colour word describes it.
+        held_out_colours: those of `colours` that are never drawn in the training split.
+        places: where it belongs, among "sky", "ground", "water", "road", "indoor".
+        scale: smallest and largest side as a share of the picture's short side.
+        tilt: largest rotation to either side, degrees.
+    """
+
+    name: str
+    draw: Draw
+    synonyms: tuple[str, ...]
+    held_out_synonyms: tuple[str, ...]
+    colours: tuple[str, ...]
+    held_out_colours: tuple[str, ...]
+    places: tuple[str, ...]
+    scale: tuple[float, float]
+    tilt: float
+
+
+def _words(line: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in line.split(",") if word.strip())
+
+
+def _thing(
+    name: str,
+    draw: Draw,
+    scale: tuple[float, float],
+    tilt: float,
+    *,
+    places: str,
+    colours: str = "",
+    never: str = "",
+    also: str = "",
+    unseen: str = "",
+) -> Thing:
+    """Writes one row of the table: comma-separated lists, in the order in which one reads them."""
+    return Thing(
+        name=name,
+        draw=draw,
+        synonyms=_words(also),
+        held_out_synonyms=_words(unseen),
+        colours=_words(colours),
+        held_out_colours=_words(never),
+        places=_words(places),
+        scale=scale,
+        tilt=tilt,
+    )
+
+
+_ANY = "red, orange, yellow, green, blue, purple, pink, brown, white, black"
+
+# A table reads better with one short block a row than with one line a value.
+# fmt: off
+_ROWS = (
+    _thing(
+        "house", street.house, (0.28, 0.5), 4,
+        places="ground", colours="red, orange, yellow, green, blue, purple, pink, brown, white",
+        never="purple", also="home, cottage", unseen="dwelling",
+    ),
+    _thing(
+        "tree", nature.tree, (0.28, 0.5), 5,
+        places="ground", colours="green, orange, yellow, red, pink, white", also="leafy plant",
+        unseen="sapling",
+    ),
+    _thing(
+        "car", street.car, (0.24, 0.44), 8,
+        places="road, ground", colours=_ANY, never="blue", also="motorcar, sedan",
+        unseen="automobile",
+    ),
+    _thing(
+        "bus", street.bus, (0.28, 0.48), 6,
+        places="road", colours=_ANY, never="orange", also="omnibus, passenger bus", unseen="coach",
+    ),
+    _thing(
+        "boat", street.boat, (0.26, 0.46), 12,
+        places="water", colours=_ANY, never="red", also="sailboat, ship", unseen="yacht",
+    ),
+    _thing(
+        "rocket", sky.rocket, (0.26, 0.46), 50,
+        places="sky", colours=_ANY + ", grey", never="green", also="spaceship, space rocket",
+        unseen="spacecraft",
+    ),
+    _thing(
+        "sun", sky.sun, (0.2, 0.36), 30,
+        places="sky", colours="yellow, orange, red", also="bright sun",
+    ),
+    _thing(
+        "moon", sky.moon, (0.18, 0.34), 40,
+        places="sky", colours="white, yellow, grey, orange", also="crescent moon",
+    ),
+    _thing(
+        "star", sky.star, (0.16, 0.34), 36,
+        places="sky", colours="yellow, white, orange, red, pink, blue, green", never="green",
+        also="five-pointed star",
+    ),
+    _thing(
+        "cloud", sky.cloud, (0.26, 0.48), 6,
+        places="sky", colours="white, grey, pink", also="fluffy cloud",
+    ),
+    _thing(
+        "balloon", sky.balloon, (0.24, 0.42), 12,
+        places="sky", colours=_ANY, never="white", also="air balloon",
+    ),
+    _thing(
+        "kite", sky.kite, (0.22, 0.42), 40,
+        places="sky", colours=_ANY, never="orange", also="toy kite", unseen="paper kite",
+    ),
+    _thing(
+        "bird", nature.bird, (0.2, 0.36), 18,
+        places="sky, ground", colours=_ANY, never="white", also="birdie, little bird",
+        unseen="songbird",
+    ),
+    _thing(
+        "butterfly", nature.butterfly, (0.18, 0.34), 40,
+        places="sky, ground", colours=_ANY, never="purple", also="winged insect", unseen="moth",
+    ),
+    _thing(
+        "fish", nature.fish, (0.2, 0.38), 20,
+        places="water", colours=_ANY + ", grey", never="pink", also="little fish", unseen="minnow",
+    ),
+    _thing(
+        "flower", nature.flower, (0.2, 0.38), 12,
+        places="ground", colours="red, orange, yellow, blue, purple, pink, white", never="blue",
+        also="bloom", unseen="blossom",
+    ),
+    _thing(
+        "mushroom", nature.mushroom, (0.18, 0.36), 8,
+        places="ground", colours="red, orange, yellow, brown, white, purple, grey", never="yellow",
+        also="fungus", unseen="toadstool",
+    ),
+    _thing(
+        "cactus", nature.cactus, (0.24, 0.44), 6,
+        places="ground", also="desert plant", unseen="succulent",
+    ),
+    _thing(
+        "snowman", street.snowman, (0.26, 0.46), 6,
+        places="ground", also="snow figure",
+    ),
+    _thing(
+        "ball", indoor.ball, (0.16, 0.34), 90,
+        places="ground, indoor, water", colours=_ANY, never="green", also="toy ball",
+        unseen="sphere",
+    ),
+    _thing(
+        "umbrella", indoor.umbrella, (0.24, 0.42), 25,
+        places="ground, indoor", colours=_ANY, never="yellow", also="brolly", unseen="parasol",
+    ),
+    _thing(
+        "cup", indoor.cup, (0.18, 0.34), 8,
+        places="indoor", colours=_ANY, never="black", also="mug", unseen="teacup",
+    ),
+    _thing(
+        "clock", indoor.clock, (0.2, 0.36), 10,
+        places="indoor", colours=_ANY, never="brown", also="wall clock", unseen="timepiece",
+    ),
+    _thing(
+        "lamp", indoor.lamp, (0.24, 0.42), 5,
+        places="indoor", colours=_ANY, also="table lamp", unseen="reading light",
+    ),
+    _thing(
+        "chair", indoor.chair, (0.26, 0.46), 6,
+        places="indoor", colours=_ANY, never="pink", also="dining chair", unseen="seat",
+    ),
+    _thing(
+        "book", indoor.book, (0.2, 0.36), 30,
+        places="indoor", colours=_ANY, never="white", also="storybook, volume", unseen="novel",
+    ),
+    _thing(
+        "apple", nature.apple, (0.16, 0.32), 20,
+        places="indoor, ground", colours="red, green, yellow", also="ripe apple", unseen="fruit",
+    ),
+    _thing(
+        "hat", indoor.hat, (0.2, 0.36), 15,
+        places="indoor", colours=_ANY + ", grey", never="orange", also="headwear",
+        unseen="headgear",
+    ),
+)
+# fmt: on
+
+THINGS: dict[str, Thing] = {thing.name: thing for thing in _ROWS}
