@@ -28,7 +28,7 @@ COLOURS: dict[str, tuple[RGB, ...]] = {
     "grey": ((138, 142, 148), (118, 120, 126), (160, 162, 164)),
 }
 
-_NOISE = 7
+_NOISE = 5
 
 
 def sample_colour(word: str, rng: np.random.Generator) -> RGB:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ovseg.scenes import things_animals as animals
+from ovseg.scenes import things_handheld as handheld
 from ovseg.scenes import things_indoor as indoor
-from ovseg.scenes import things_nature as nature
+from ovseg.scenes import things_plants as plants
 from ovseg.scenes import things_sky as sky
 from ovseg.scenes import things_street as street
 from ovseg.scenes.colours import RGB
@@ -87,7 +89,7 @@ _ROWS = (
         never="purple", also="home, cottage", unseen="dwelling",
     ),
     _thing(
-        "tree", nature.tree, (0.28, 0.5), 5,
+        "tree", plants.tree, (0.28, 0.5), 5,
         places="ground", colours="green, orange, yellow, red, pink, white", also="leafy plant",
         unseen="sapling",
     ),
@@ -135,30 +137,30 @@ _ROWS = (
         places="sky", colours=_ANY, never="orange", also="toy kite", unseen="paper kite",
     ),
     _thing(
-        "bird", nature.bird, (0.2, 0.36), 18,
+        "bird", animals.bird, (0.2, 0.36), 18,
         places="sky, ground", colours=_ANY, never="white", also="birdie, little bird",
         unseen="songbird",
     ),
     _thing(
-        "butterfly", nature.butterfly, (0.18, 0.34), 40,
+        "butterfly", animals.butterfly, (0.18, 0.34), 40,
         places="sky, ground", colours=_ANY, never="purple", also="winged insect", unseen="moth",
     ),
     _thing(
-        "fish", nature.fish, (0.2, 0.38), 20,
+        "fish", animals.fish, (0.2, 0.38), 20,
         places="water", colours=_ANY + ", grey", never="pink", also="little fish", unseen="minnow",
     ),
     _thing(
-        "flower", nature.flower, (0.2, 0.38), 12,
+        "flower", plants.flower, (0.2, 0.38), 12,
         places="ground", colours="red, orange, yellow, blue, purple, pink, white", never="blue",
         also="bloom", unseen="blossom",
     ),
     _thing(
-        "mushroom", nature.mushroom, (0.18, 0.36), 8,
+        "mushroom", plants.mushroom, (0.18, 0.36), 8,
         places="ground", colours="red, orange, yellow, brown, white, purple, grey", never="yellow",
         also="fungus", unseen="toadstool",
     ),
     _thing(
-        "cactus", nature.cactus, (0.24, 0.44), 6,
+        "cactus", plants.cactus, (0.24, 0.44), 6,
         places="ground", also="desert plant", unseen="succulent",
     ),
     _thing(
@@ -166,12 +168,12 @@ _ROWS = (
         places="ground", also="snow figure",
     ),
     _thing(
-        "ball", indoor.ball, (0.16, 0.34), 90,
+        "ball", handheld.ball, (0.16, 0.34), 90,
         places="ground, indoor, water", colours=_ANY, never="green", also="toy ball",
         unseen="sphere",
     ),
     _thing(
-        "umbrella", indoor.umbrella, (0.24, 0.42), 25,
+        "umbrella", handheld.umbrella, (0.24, 0.42), 25,
         places="ground, indoor", colours=_ANY, never="yellow", also="brolly", unseen="parasol",
     ),
     _thing(
@@ -191,15 +193,15 @@ _ROWS = (
         places="indoor", colours=_ANY, never="pink", also="dining chair", unseen="seat",
     ),
     _thing(
-        "book", indoor.book, (0.2, 0.36), 30,
+        "book", handheld.book, (0.2, 0.36), 30,
         places="indoor", colours=_ANY, never="white", also="storybook, volume", unseen="novel",
     ),
     _thing(
-        "apple", nature.apple, (0.16, 0.32), 20,
+        "apple", plants.apple, (0.16, 0.32), 20,
         places="indoor, ground", colours="red, green, yellow", also="ripe apple", unseen="fruit",
     ),
     _thing(
-        "hat", indoor.hat, (0.2, 0.36), 15,
+        "hat", handheld.hat, (0.2, 0.36), 15,
         places="indoor", colours=_ANY + ", grey", never="orange", also="headwear",
         unseen="headgear",
     ),
