@@ -1,0 +1,1 @@
+"""Evaluation: integer confusion counts and the figures made from them."""

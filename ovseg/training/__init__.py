@@ -1,0 +1,1 @@
+"""Training in plain torch: losses, batches of the drawn world, resumable runs."""

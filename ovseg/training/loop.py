@@ -1,0 +1,184 @@
+"""A small resumable training loop for one machine: plain torch, safe files, exact resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ovseg.errors import CheckpointError, RuntimeLimitError
+
+__all__ = ["Schedule", "fit", "rate_at"]
+
+_STATE = "state.pt"
+_LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: number of optimiser steps.
+        rate: peak learning rate of AdamW.
+        warmup: steps of linear warm-up; a cosine to zero follows.
+        decay: weight decay of matrices (vectors have none).
+        seed: of weights' initialisation and batches.
+        save_every: steps between saved states.
+        check_every: steps between validations.
+    """
+
+    steps: int
+    rate: float = 1e-3
+    warmup: int = 100
+    decay: float = 0.05
+    seed: int = 0
+    save_every: int = 100
+    check_every: int = 200
+
+
+def rate_at(step: int, schedule: Schedule) -> float:
+    """Learning rate of a step, 0-based.
+
+    Example:
+        >>> plan = Schedule(steps=110, rate=1.0, warmup=10)
+        >>> [round(rate_at(step, plan), 2) for step in (0, 9, 10, 60, 109)]
+        [0.1, 1.0, 1.0, 0.5, 0.0]
+    """
+    if step < schedule.warmup:
+        return schedule.rate * (step + 1) / schedule.warmup
+    share = (step - schedule.warmup) / max(schedule.steps - schedule.warmup, 1)
+    return schedule.rate * (1 + math.cos(math.pi * share)) / 2
+
+
+def _optimiser(model: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": schedule.decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98))
+
+
+def _save(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW, step: int) -> None:
+    scratch = folder / (_STATE + ".tmp")
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    torch.save(state, scratch)
+    scratch.replace(folder / _STATE)
+
+
+def _resume(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW, device: str) -> int:
+    path = folder / _STATE
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            "the saved training state cannot be read", where=path, fix="delete it to start anew"
+        ) from error
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
+
+
+def _trim_log(folder: Path, step: int) -> None:
+    """Drop the log lines of steps that will be run again."""
+    path = folder / _LOG
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+
+
+def _total(parts: dict[str, Tensor], step: int) -> Tensor:
+    total = torch.stack(list(parts.values())).sum()
+    if not torch.isfinite(total):
+        values = {name: float(value.detach()) for name, value in parts.items()}
+        raise RuntimeLimitError(f"the loss is not finite at step {step}: {values}")
+    return total
+
+
+def fit(
+    model: nn.Module,
+    batches: Callable[[np.random.Generator], Any],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    validate: Callable[[], dict[str, float]] | None = None,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Train ``model`` in place; called again on the same folder it goes on where it stopped.
+
+    Step t draws its batch from a generator seeded by (seed, t) alone, so that a resumed run sees
+    what an unbroken one would have seen.
+
+    Args:
+        model: maps a batch to named loss parts, whose sum is minimised.
+        batches: makes one batch from a generator.
+        schedule: see :class:`Schedule`.
+        folder: holds ``state.pt`` (weights-only readable) and ``log.jsonl``.
+        device: where batches go; the model is there already.
+        validate: returns figures for the log every ``check_every`` steps.
+        report: takes one line of progress at a time.
+
+    Raises:
+        CheckpointError: the saved state cannot be read.
+        RuntimeLimitError: the loss is not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = _optimiser(model, schedule)
+    first = _resume(folder, model, optimiser, device)
+    _trim_log(folder, first)
+    model.train()
+    began = time.monotonic()
+    for step in range(first, schedule.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, schedule)
+        batch = batches(np.random.default_rng([schedule.seed, step])).to(device)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            parts = model(batch)
+        optimiser.zero_grad(set_to_none=True)
+        _total(parts, step).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        done = step + 1
+        row = {"step": done, **{name: round(float(v.detach()), 4) for name, v in parts.items()}}
+        if validate is not None and _due(done, schedule.check_every, schedule.steps):
+            model.eval()
+            row.update(validate())
+            model.train()
+        _log(folder, row)
+        if _due(done, schedule.save_every, schedule.steps):
+            _save(folder, model, optimiser, done)
+        if _due(done, 20, schedule.steps):
+            pace = (time.monotonic() - began) / (done - first)
+            left = pace * (schedule.steps - done) / 60
+            report(f"{_line(row)}  {pace:.2f} s a step, {left:.0f} min left")
+
+
+def _due(done: int, every: int, steps: int) -> bool:
+    return done % every == 0 or done == steps
+
+
+def _log(folder: Path, row: dict[str, float]) -> None:
+    with (folder / _LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _line(row: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:g}" for name, value in row.items())
+
+
+def read_log(folder: Path) -> Iterable[dict[str, float]]:
+    """The rows that :func:`fit` wrote, in order."""
+    for line in (folder / _LOG).read_text(encoding="utf-8").splitlines():
+        yield json.loads(line)

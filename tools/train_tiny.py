@@ -1,0 +1,133 @@
+"""Train the embedded tiny models on the drawn world.
+
+    python tools/train_tiny.py clip dino sam --out work_dirs/tiny
+    python tools/train_tiny.py clip dino sam --out work_dirs/tiny --install
+
+Called again with the same folder, an interrupted run goes on where it stopped. ``--install``
+copies the weights into the package, from where ``tools/report_tiny.py`` measures them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import open_clip
+import timm.layers
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ovseg.scenes import SPLITS
+from ovseg.training.loop import Schedule, fit
+from ovseg.training.scene_store import SceneStore
+from ovseg.training.tiny_affinity import AffinityLoss, build_vit, pair_accuracy, patch_batch
+from ovseg.training.tiny_clip import TinyClipLoss, caption_batch, validate
+from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
+
+ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
+STEPS = {"clip": 4000, "dino": 700, "sam": 1500}
+BATCH = {"clip": 64, "dino": 16, "sam": 8}
+RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
+
+
+def stores(args: argparse.Namespace, size: int, count: int) -> tuple[SceneStore, SceneStore]:
+    """The training and the validation scenes at one size."""
+    return (
+        SceneStore(args.scenes, SPLITS["train"][:count], size, report=_drawing),
+        SceneStore(args.scenes, SPLITS["val"][:64], size),
+    )
+
+
+def train_clip(args: argparse.Namespace, config: dict, schedule: Schedule, batch: int) -> nn.Module:
+    """Train the tiny CLIP."""
+    model = open_clip.CLIP(**config).to(args.device)
+    tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+    patch = config["vision_cfg"]["patch_size"]
+    train, check = stores(args, config["vision_cfg"]["image_size"], args.count)
+    fit(
+        TinyClipLoss(model, tokenizer),
+        lambda rng: caption_batch(train, rng, batch, 112, patch),
+        schedule,
+        args.out / "clip",
+        device=args.device,
+        validate=lambda: validate(model, tokenizer, check, len(check)),
+    )
+    return model
+
+
+def train_dino(args: argparse.Namespace, config: dict, schedule: Schedule, batch: int) -> nn.Module:
+    """Train the tiny DINO-like ViT."""
+    # Plain products beat the fused kernel on a CPU at this size.
+    timm.layers.set_fused_attn(False)
+    model = build_vit(config).to(args.device)
+    patch = config["patch_size"]
+    train, check = stores(args, config["img_size"], args.count)
+    fit(
+        AffinityLoss(model),
+        lambda rng: patch_batch(train, rng, batch, patch),
+        schedule,
+        args.out / "dino",
+        device=args.device,
+        validate=lambda: pair_accuracy(model, check, 16, patch),
+    )
+    return model
+
+
+def train_sam(args: argparse.Namespace, config: dict, schedule: Schedule, batch: int) -> nn.Module:
+    """Train the tiny promptable SAM."""
+    model = build_sam(config).to(args.device)
+    train, check = stores(args, config["image_encoder"]["img_size"], args.count // 4)
+    fit(
+        PromptLoss(model),
+        lambda rng: prompt_batch(train, rng, batch),
+        schedule,
+        args.out / "sam",
+        device=args.device,
+        validate=lambda: prompt_iou(model, check, 32),
+    )
+    return model
+
+
+TRAIN = {"clip": train_clip, "dino": train_dino, "sam": train_sam}
+
+
+def _drawing(done: int, total: int) -> None:
+    if done % 2048 == 0 or done == total:
+        print(f"drawn {done} of {total} scenes", flush=True)
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="+", choices=sorted(TRAIN))
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/tiny"))
+    parser.add_argument("--scenes", type=Path, default=Path("work_dirs/scenes"))
+    parser.add_argument("--count", type=int, default=16384, help="training scenes to draw")
+    parser.add_argument("--steps", type=int, help=f"default: {STEPS}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="CPU threads of torch")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--install", action="store_true", help="put the weights into the package")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    for part in args.parts:
+        torch.manual_seed(args.seed)
+        config = json.loads((ASSETS / f"{part}_tiny.json").read_text(encoding="utf-8"))
+        schedule = Schedule(args.steps or STEPS[part], rate=RATE[part], seed=args.seed)
+        model = TRAIN[part](args, config, schedule, BATCH[part])
+        weights = {k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
+        path = args.out / f"{part}_tiny.safetensors"
+        save_file(weights, path)
+        print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
+        if args.install:
+            shutil.copyfile(path, ASSETS / path.name)
+
+
+if __name__ == "__main__":
+    main()
