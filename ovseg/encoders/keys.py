@@ -1,0 +1,158 @@
+"""Names inside checkpoints: wrappers that are taken off, and other makers' names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ovseg.errors import CheckpointError
+
+WRAPPERS = (
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+)
+"""Keys under which trainers put the state dict; the first one present is used."""
+
+PREFIXES = ("module.", "_orig_mod.")
+"""Prefixes that wrappers of a module put in front of every key."""
+
+_EVA_PARTS = (
+    ("attn.inner_attn_ln.", "attn.norm."),
+    ("attn.q_bias", "attn.q_proj.bias"),
+    ("attn.v_bias", "attn.v_proj.bias"),
+    ("mlp.w1.", "mlp.fc1_g."),
+    ("mlp.w2.", "mlp.fc1_x."),
+    ("mlp.ffn_ln.", "mlp.norm."),
+    ("mlp.w3.", "mlp.fc2."),
+)
+
+_SIGLIP_PARTS = (
+    (r"^embeddings\.patch_embedding\.", "patch_embed.proj."),
+    (r"^embeddings\.position_embedding\.weight$", "pos_embed"),
+    (r"^encoder\.layers\.(\d+)\.layer_norm(\d)\.", r"blocks.\1.norm\2."),
+    (r"^encoder\.layers\.(\d+)\.self_attn\.out_proj\.", r"blocks.\1.attn.proj."),
+    (r"^encoder\.layers\.(\d+)\.mlp\.", r"blocks.\1.mlp."),
+    (r"^post_layernorm\.", "norm."),
+    (r"^head\.probe$", "attn_pool.latent"),
+    (r"^head\.attention\.out_proj\.", "attn_pool.proj."),
+    (r"^head\.layernorm\.", "attn_pool.norm."),
+    (r"^head\.mlp\.", "attn_pool.mlp."),
+)
+
+
+def unwrap(content: Any, where: str | Path = "checkpoint") -> dict[str, Tensor]:
+    """Take off documented wrappers: one of `WRAPPERS`, then `PREFIXES` that every key carries.
+
+    Args:
+        content: what a checkpoint file holds.
+        where: named in errors.
+
+    Raises:
+        CheckpointError: no tensors inside, or something beside tensors is left.
+
+    Example:
+        >>> unwrap({"epoch": 3, "state_dict": {"module.w": torch.ones(1)}})
+        {'w': tensor([1.])}
+    """
+    for _ in range(3):
+        inner = next((content[k] for k in WRAPPERS if _is_mapping(content, k)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(
+            "no tensors inside", where=where, expected="names and tensors, or a known wrapper"
+        )
+    odd = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if odd:
+        raise CheckpointError(
+            f"entries that are no tensors: {', '.join(odd[:5])}",
+            where=where,
+            expected=f"names and tensors, or one of the wrappers {', '.join(WRAPPERS)}",
+        )
+    state = dict(content)
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _is_mapping(content: Any, key: str) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(key), Mapping)
+
+
+def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+    """Rename other makers' keys to the names of an open_clip model.
+
+    Knows EVA-CLIP's public names (as in released EVA02-CLIP and DeCLIP files), Hugging Face's
+    SigLIP picture tower, and CLIP files for models that keep the text tower under `text.`.
+
+    Args:
+        state: names and tensors.
+        wanted: names of the model.
+
+    Returns:
+        Renamed names; names that nothing matches stay and fail the strict load.
+    """
+    if any(key.startswith("visual.blocks.") for key in state):
+        state = _from_eva(state)
+    if any(key.startswith("vision_model.") for key in state):
+        state = _from_siglip(state)
+    if "text.positional_embedding" in wanted and "positional_embedding" in state:
+        state = {_under_text(key): value for key, value in state.items()}
+    scalars = ("logit_scale", "logit_bias")
+    return {k: v.reshape(()) if k in scalars and v.numel() == 1 else v for k, v in state.items()}
+
+
+def _from_eva(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    renamed = {}
+    for key, value in state.items():
+        if not key.startswith("visual."):
+            renamed[key] = value
+        elif "rope" not in key:
+            inner = key.removeprefix("visual.")
+            for theirs, ours in _EVA_PARTS:
+                inner = inner.replace(theirs, ours)
+            renamed["visual.trunk." + inner] = value
+    return renamed
+
+
+def _from_siglip(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    vision = {k.removeprefix("vision_model."): v for k, v in state.items() if "vision_model." in k}
+    renamed = {key: value for key, value in state.items() if "vision_model." not in key}
+    _fuse(vision)
+    for key, value in vision.items():
+        for theirs, ours in _SIGLIP_PARTS:
+            key = re.sub(theirs, ours, key)
+        renamed["visual.trunk." + key] = value[None] if key == "pos_embed" else value
+    return renamed
+
+
+def _fuse(vision: dict[str, Tensor]) -> None:
+    """Join separate q, k, v of the blocks and split the fused projection of the pooling head."""
+    for key in [k for k in vision if ".self_attn.q_proj." in k]:
+        parts = [vision.pop(key.replace("q_proj", f"{p}_proj")) for p in "qkv"]
+        name = key.replace("encoder.layers", "blocks").replace("self_attn.q_proj", "attn.qkv")
+        vision[name] = torch.cat(parts)
+    for kind in ("weight", "bias"):
+        fused = vision.pop(f"head.attention.in_proj_{kind}", None)
+        if fused is not None:
+            width = len(fused) // 3
+            vision[f"attn_pool.q.{kind}"], vision[f"attn_pool.kv.{kind}"] = fused.split(
+                [width, 2 * width]
+            )
+
+
+def _under_text(key: str) -> str:
+    text = ("text_projection", "positional_embedding", "token_embedding", "transformer", "ln_final")
+    return "text." + key if key.startswith(text) else key

@@ -1,0 +1,155 @@
+"""What to build: an open_clip name, a JSON file or a dict, and what its weights ask for."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import open_clip
+
+from ovseg.encoders.hub import asset_path
+from ovseg.errors import ConfigError
+
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model of open_clip as data.
+
+    Attributes:
+        name: its name, a file's stem, or "custom".
+        model_cfg: arguments of `open_clip.CLIP` (embed_dim, vision_cfg, text_cfg, ...).
+        preprocess_cfg: mean and std, where the source states them.
+    """
+
+    name: str
+    model_cfg: dict[str, Any]
+    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def quick_gelu(self) -> bool:
+        """Whether the configuration asks for QuickGELU."""
+        return bool(self.model_cfg.get("quick_gelu", False))
+
+
+def read_model_config(model: str | Path | Mapping[str, Any]) -> ModelConfig:
+    """Find the configuration of a model.
+
+    Args:
+        model: an open_clip name, "asset:NAME", a JSON file, or a dict; JSON and dict hold either
+            open_clip's model_cfg or {"model_cfg": ..., "preprocess_cfg": ...}.
+
+    Raises:
+        ConfigError: unknown name, unreadable file or missing parts.
+        CheckpointError: no such asset.
+    """
+    if isinstance(model, Mapping):
+        return _from_mapping("custom", model)
+    text = str(model)
+    if text.startswith("asset:"):
+        model = asset_path(text if text.endswith(".json") else text + ".json")
+    if Path(model).suffix == ".json":
+        return _from_file(Path(model))
+    cfg = open_clip.get_model_config(text)
+    if cfg is None:
+        close = difflib.get_close_matches(text, open_clip.list_models(), n=3, cutoff=0.4)
+        raise ConfigError(
+            f"unknown model {text!r}",
+            where="model",
+            expected=f"a name of open_clip (closest: {', '.join(close) or 'none'}) or a JSON file",
+        )
+    return ModelConfig(text, copy.deepcopy(cfg))
+
+
+def _from_file(path: Path) -> ModelConfig:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"model configuration cannot be read: {error.strerror}", where=path
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"model configuration is not JSON: {error}", where=path) from error
+    if not isinstance(content, Mapping):
+        raise ConfigError("model configuration is not a JSON object", where=path)
+    return _from_mapping(path.stem, content)
+
+
+def _from_mapping(name: str, content: Mapping[str, Any]) -> ModelConfig:
+    cfg = content.get("model_cfg", content)
+    missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(cfg)
+    if missing:
+        raise ConfigError(
+            f"model configuration lacks {', '.join(sorted(missing))}",
+            where=name,
+            expected="embed_dim, vision_cfg and text_cfg, as in open_clip's model configurations",
+        )
+    return ModelConfig(name, copy.deepcopy(dict(cfg)), dict(content.get("preprocess_cfg", {})))
+
+
+def build_model(config: ModelConfig, quick_gelu: bool) -> open_clip.CLIP | open_clip.CustomTextCLIP:
+    """The model of open_clip with random weights.
+
+    Raises:
+        ConfigError: open_clip does not take the configuration.
+    """
+    cfg = copy.deepcopy(config.model_cfg) | {"quick_gelu": quick_gelu}
+    custom = cfg.pop("custom_text", False) or "hf_model_name" in cfg["text_cfg"]
+    kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
+    cfg.pop("multimodal_cfg", None)
+    try:
+        return kind(**cfg)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"open_clip cannot build this model: {error}", where=config.name
+        ) from error
+
+
+def resolve_normalization(
+    normalization: str | tuple[Any, Any], preprocess_cfg: Mapping[str, Any]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of RGB in [0, 1].
+
+    Args:
+        normalization: "model" (what the model's source states, else CLIP's), a key of
+            `NORMALIZATIONS`, or (mean, std).
+        preprocess_cfg: what the model's source states.
+
+    Raises:
+        ConfigError: unknown name, or values that are not three positive numbers each.
+    """
+    if normalization == "model":
+        mean, std = NORMALIZATIONS["clip"]
+        pair = preprocess_cfg.get("mean") or mean, preprocess_cfg.get("std") or std
+    elif isinstance(normalization, str):
+        if normalization not in NORMALIZATIONS:
+            raise ConfigError(
+                f"unknown normalization {normalization!r}",
+                where="normalization",
+                expected=f"model, {', '.join(NORMALIZATIONS)} or (mean, std)",
+            )
+        pair = NORMALIZATIONS[normalization]
+    else:
+        pair = normalization
+    try:
+        mean, std = (tuple(float(value) for value in values) for values in pair)
+        usable = len(mean) == len(std) == 3 and all(value > 0 for value in std)
+    except (TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"normalization {pair!r}",
+            where="normalization",
+            expected="three means and three positive standard deviations of RGB in [0, 1]",
+        )
+    return mean, std

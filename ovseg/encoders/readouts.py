@@ -1,0 +1,192 @@
+"""Ways to read patch features out of the last attention block of a tower.
+
+Every tower offers its last block through the small face `LastBlock`; the read-outs below are
+written once against it. Sources: MaskCLIP (value path), DeCLIP section 3 (self-self attention),
+Trident section 4 (attention given from outside).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ovseg.errors import ConfigError
+
+ATTN_SCALES = ("sqrt_d", "none")
+
+
+class LastBlock(Protocol):
+    """The last attention block of a tower, in pieces. B pictures, N tokens, D width."""
+
+    heads: int
+
+    def norm(self, tokens: Tensor) -> Tensor:
+        """First norm: (B, N, D)."""
+
+    def query(self, normed: Tensor) -> Tensor:
+        """Queries of normed tokens, before any rotary embedding: (B, N, D)."""
+
+    def key(self, normed: Tensor) -> Tensor:
+        """Keys of normed tokens, before any rotary embedding: (B, N, D)."""
+
+    def value(self, normed: Tensor) -> Tensor:
+        """Values of normed tokens: (B, N, D)."""
+
+    def out(self, mixed: Tensor) -> Tensor:
+        """Output projection (and what stands before it) of concatenated heads."""
+
+    def keys_out(self, keys: Tensor) -> Tensor:
+        """Keys as MaskCLIP's key smoothing compares them."""
+
+    def bare(self, branch: Tensor) -> Tensor:
+        """End of a block without residual and MLP."""
+
+    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+        """Residual of the attention branch, then the MLP with its residual."""
+
+    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """The block as it was trained."""
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, N, heads * d) to (B, heads, N, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(B, heads, N, d) to (B, N, heads * d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _scale(name: str, width: int) -> float:
+    if name not in ATTN_SCALES:
+        raise ConfigError(
+            f"unknown attention scale {name!r}",
+            where="attn_scale",
+            expected=" or ".join(ATTN_SCALES),
+        )
+    return width**-0.5 if name == "sqrt_d" else 1.0
+
+
+def _project(block: LastBlock, normed: Tensor, part: str) -> Tensor:
+    project = {"q": block.query, "k": block.key, "v": block.value}[part]
+    return split_heads(project(normed), block.heads)
+
+
+def own_value(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:
+    """Every token takes its own value: attention is the identity (MaskCLIP)."""
+    return block.value(normed)
+
+
+def self_attention(block: LastBlock, normed: Tensor, attn_scale: str, *, parts: str) -> Tensor:
+    """Sum over the parts of softmax(s x x^T) v, x = q, k or v; rows of "qk" sum to 2 (CSA)."""
+    value = _project(block, normed, "v")
+    mixed = torch.zeros_like(value)
+    for part in parts:
+        x = value if part == "v" else _project(block, normed, part)
+        scale = _scale(attn_scale, x.shape[-1])
+        mixed = mixed + functional.scaled_dot_product_attention(x, x, value, scale=scale)
+    return join_heads(mixed)
+
+
+def joint_attention(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:
+    """softmax(s (q q^T + k k^T + v v^T) / 3) v, as one attention over concatenated channels."""
+    q, k, v = (_project(block, normed, part) for part in "qkv")
+    x = torch.cat([q, k, v], dim=-1)
+    scale = _scale(attn_scale, v.shape[-1]) / 3
+    return join_heads(functional.scaled_dot_product_attention(x, x, v, scale=scale))
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """One way to read the last block.
+
+    Attributes:
+        mix: from the block, its normed input and the attention scale to mixed values (B, N, D).
+        finish: whether the residual and the MLP of the block follow.
+    """
+
+    mix: Callable[[LastBlock, Tensor, str], Tensor]
+    finish: bool = False
+
+
+READOUTS: dict[str, ReadOut | None] = {
+    "value": ReadOut(own_value, finish=True),
+    "value_only": ReadOut(own_value),
+    "qq": ReadOut(partial(self_attention, parts="q")),
+    "kk": ReadOut(partial(self_attention, parts="k")),
+    "vv": ReadOut(partial(self_attention, parts="v")),
+    "csa": ReadOut(partial(self_attention, parts="qk")),
+    "all": ReadOut(joint_attention),
+    "vanilla": None,
+}
+
+
+def check_readout(name: str) -> None:
+    """Refuse an unknown name.
+
+    Raises:
+        ConfigError: no such read-out.
+    """
+    if name not in READOUTS:
+        raise ConfigError(
+            f"unknown read-out {name!r}", where="readout", expected=", ".join(READOUTS)
+        )
+
+
+def read_last_block(
+    block: LastBlock,
+    tokens: Tensor,
+    grid: tuple[int, int],
+    name: str,
+    *,
+    attn_scale: str = "sqrt_d",
+) -> Tensor:
+    """Output of the last block in the way `name` says.
+
+    Args:
+        block: the block.
+        tokens: (B, prefix + n, D) its input. A class token takes part in self-self attention.
+        grid: (h, w) with h * w = n.
+        name: key of `READOUTS`.
+        attn_scale: "sqrt_d" divides logits of self-self attention by the root of a head's width,
+            "none" does not (weights trained by DeCLIP's main branch).
+
+    Returns:
+        (B, prefix + n, D), before the final norm.
+
+    Raises:
+        ConfigError: unknown read-out or attention scale.
+    """
+    check_readout(name)
+    readout = READOUTS[name]
+    if readout is None:
+        return block.ordinary(tokens, grid)
+    branch = block.out(readout.mix(block, block.norm(tokens), attn_scale))
+    return block.finish(tokens, branch) if readout.finish else block.bare(branch)
+
+
+def read_proxy(block: LastBlock, tokens: Tensor, attention: Tensor) -> Tensor:
+    """Values mixed by an attention matrix from outside, without residual and MLP (Trident).
+
+    Args:
+        block: the block.
+        tokens: (B, n, D) its input, patch tokens only.
+        attention: (B, m, n), rows sum to 1; the same for every head.
+
+    Returns:
+        (B, m, D), before the final norm.
+    """
+    values = block.value(block.norm(tokens))
+    return block.bare(block.out(attention.to(values.dtype) @ values))
+
+
+def projected_keys(block: LastBlock, tokens: Tensor, prefix: int) -> Tensor:
+    """Keys of the patch tokens for MaskCLIP's key smoothing: (B, n, D)."""
+    return block.keys_out(block.key(block.norm(tokens[:, prefix:])))

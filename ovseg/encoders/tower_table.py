@@ -1,0 +1,25 @@
+"""Which face fits which picture tower of open_clip."""
+
+from __future__ import annotations
+
+from open_clip.transformer import VisionTransformer
+from torch import nn
+
+from ovseg.encoders.towers import VisionTower
+from ovseg.encoders.vit import VitTower
+from ovseg.errors import ConfigError
+
+
+def tower_for(visual: nn.Module, position_rule: str = "size") -> VisionTower:
+    """Face over `model.visual` of an open_clip model.
+
+    Raises:
+        ConfigError: a kind of tower that cannot be read out patch by patch.
+    """
+    if isinstance(visual, VisionTransformer):
+        return VitTower(visual, position_rule)
+    raise ConfigError(
+        f"no patch features from a picture tower of type {type(visual).__name__}",
+        where="model",
+        expected="a CLIP vision transformer or ResNet, EVA02 or SigLIP",
+    )
