@@ -20,17 +20,23 @@ __all__ = ["Caption", "glossary", "region_caption", "scene_caption", "truth"]
 _MAX_WORDS = 20
 _THING_TEMPLATES = (
     "{}", "{}", "{}", "a {}", "a {}", "the {}", "a photo of a {}", "a picture of a {}",
-    "there is a {} in the scene", "a drawing of a {}", "one {}", "this is a {}", "a photo of the {}",
-    "a close view of a {}",
+    "there is a {} in the scene", "a drawing of a {}", "one {}", "this is a {}",
+    "a photo of the {}", "a close view of a {}",
 )  # fmt: skip
 _STUFF_TEMPLATES = (
-    "{}", "{}", "{}", "the {}", "the {}", "a photo of {}", "a picture of the {}", "a view of {}",
-    "this is the {}", "{} in the scene", "a drawing of {}", "a photo of the {}",
+    "{}", "{}", "{}", "the {}", "the {}", "a photo of the {}", "a picture of the {}",
+    "a view of the {}", "this is the {}", "the {} in the scene", "a drawing of the {}",
+    "part of the {}",
 )  # fmt: skip
 _SCENE_TEMPLATES = (
     "{}", "{}", "{}", "a photo of {}", "a picture of {}", "a scene with {}", "a drawing of {}",
     "there is {}", "we see {}",
 )  # fmt: skip
+# Words for stuff that stand without an article; plurals do so too.
+_MASS = frozenset(
+    ("asphalt", "brickwork", "foliage", "grass", "masonry", "parquet", "sand", "snow", "tiling")
+    + ("turf", "water")
+)
 _COLOUR_SHARE = 0.6
 _SYNONYM_SHARE = 0.3
 
@@ -133,7 +139,8 @@ def _noun(region: Region, rng: np.random.Generator, split: str) -> str:
 def _phrase(region: Region, rng: np.random.Generator, split: str) -> str:
     noun = _noun(region, rng, split)
     if not region.is_thing:
-        return noun if rng.random() < 0.6 else f"the {noun}"
+        bare = noun in _MASS or noun.endswith("s")
+        return noun if bare and rng.random() < 0.6 else f"the {noun}"
     if region.colour is not None and rng.random() < _COLOUR_SHARE:
         noun = f"{region.colour} {noun}"
     return _fill("a {}", noun)

@@ -20,7 +20,12 @@ _SMOOTH_FROM = 10.0  # cells wider than this show the kinks of linear interpolat
 
 
 def noise(
-    rng: np.random.Generator, height: int, width: int, cell: tuple[float, float] | float
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    cell: tuple[float, float] | float,
+    *,
+    facets: bool = False,
 ) -> np.ndarray:
     """Smooth random field.
 
@@ -29,6 +34,7 @@ def noise(
         height: rows in pixels.
         width: columns in pixels.
         cell: distance of neighbouring random values in pixels, one number or (down, across).
+        facets: leave the kinks between cells, as on cut stone.
 
     Returns:
         (height, width) uint8, values spread over 0 to 255.
@@ -37,7 +43,7 @@ def noise(
     rows = max(2, int(height / max(down, 1.0)) + 1)
     columns = max(2, int(width / max(across, 1.0)) + 1)
     grid = rng.integers(0, 256, (rows, columns), dtype=np.uint8)
-    if min(down, across) >= _SMOOTH_FROM:
+    if min(down, across) >= _SMOOTH_FROM and not facets:
         grid = cv2.resize(grid, (columns * 4, rows * 4), interpolation=cv2.INTER_LINEAR_EXACT)
         grid = cv2.GaussianBlur(grid, (5, 5), 0)
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)

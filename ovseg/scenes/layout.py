@@ -237,6 +237,11 @@ def _carpet(scene: Backdrop, top: float, bottom: float) -> None:
             ]
         )
     scene.lay("carpet", mask)
+    hem = max(2, round(float(rng.uniform(2.0, 6.0)) * scene.unit))
+    padded = cv2.copyMakeBorder(mask, hem, hem, hem, hem, cv2.BORDER_REPLICATE)
+    inside = cv2.erode(padded, np.ones((2 * hem + 1, 2 * hem + 1), np.uint8))
+    edge = (mask != 0) & (inside[hem:-hem, hem:-hem] == 0)
+    scene.image[edge] = scene.image[edge] // 4 + rng.integers(20, 150, 3, dtype=np.uint8)
 
 
 def _floor(scene: Backdrop) -> None:

@@ -38,6 +38,18 @@ _TILES: tuple[tuple[RGB, RGB, RGB], ...] = (
     ((90, 84, 80), (204, 196, 184), (168, 158, 146)),
     ((96, 90, 96), (226, 206, 214), (140, 60, 84)),
 )
+_CARPETS: tuple[tuple[RGB, RGB], ...] = (
+    ((124, 24, 44), (226, 198, 150)),
+    ((30, 44, 108), (214, 196, 158)),
+    ((14, 104, 104), (226, 170, 62)),
+    ((96, 34, 120), (206, 160, 220)),
+    ((196, 80, 34), (72, 40, 30)),
+    ((56, 92, 44), (218, 120, 96)),
+    ((176, 44, 96), (70, 60, 130)),
+    ((40, 40, 52), (198, 60, 52)),
+    ((60, 130, 176), (240, 222, 170)),
+    ((214, 110, 140), (110, 30, 70)),
+)
 
 
 def paint_brick_wall(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
@@ -103,29 +115,31 @@ def paint_carpet(height: int, width: int, rng: np.random.Generator, unit: float)
     weave = ((y // thread + x // thread) % 2 * 26).astype(np.uint8)
     index = mix((3, np.where(pattern, 214, 40).astype(np.uint8)), (1, weave * 5))
     index = mix((5, index), (1, noise(rng, height, width, max(1.0, 1.5 * unit))))
-    first = rng.integers(0, 3)
-    strong = np.roll([170, int(rng.integers(20, 120)), int(rng.integers(10, 70))], first)
-    other = np.clip(np.roll(strong, int(rng.integers(1, 3))) + int(rng.integers(-30, 90)), 0, 235)
-    return paint_ramp(index, (strong * 0.7, strong, other, np.minimum(other * 1.15, 255)))
+    one, two = _CARPETS[int(rng.integers(len(_CARPETS)))]
+    shift = rng.integers(-16, 17, 3)
+    strong, other = np.asarray(one) + shift, np.asarray(two) + shift
+    stops = np.stack([strong * 0.8, strong, strong, other, other, other * 1.1])
+    return paint_ramp(index, np.clip(stops, 0, 255))
 
 
 def paint_tiled_floor(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
     """Glossy square tiles in a regular grid, seen at an angle or from above."""
     side = float(rng.uniform(20.0, 34.0)) * unit
-    near = float(rng.choice([0.35, 0.6, 1.0, 8.0]))
-    rows = np.arange(height, dtype=np.float64)[:, None] + 0.5
-    depth = near * height / (rows + near * height)
-    scale = 256.0 * (1.0 + 1.0 / near) / side
-    u = ((np.arange(width) - width * rng.uniform(0.2, 0.8)) * depth * scale).astype(np.int64)
-    v = (near * height * (1.0 - depth) * scale * (1.0 + near)).astype(np.int64)
-    v = np.broadcast_to(v + int(rng.integers(256)), u.shape)
+    near = float(rng.choice([0.6, 0.9, 1.5, 8.0]))
+    rows = (np.arange(height) + 0.5) / height
+    depth = near / (rows + near)
+    scale = 256.0 * (1.0 + near) / (near * side)  # in 256ths of a tile, at the nearest row
+    flat = (1.0 + 0.3 / near) * (1.0 + near) * height * scale  # a low view shortens tiles
+    across = (np.arange(width) - width * float(rng.uniform(0.2, 0.8))) * scale
+    u = (across[None] * depth[:, None]).astype(np.int32)
+    v = (flat * (1.0 - depth)).astype(np.int32) + int(rng.integers(256))
     tile_x, in_x = u >> 8, u & 255
-    tile_y, in_y = v >> 8, v & 255
+    tile_y, in_y = (v >> 8)[:, None], (v & 255)[:, None]
     joint = min(90, int(256 * 1.6 * unit / side))
-    odd = (tile_x + tile_y) & 1
-    plain = rng.random() < 0.3
-    tones = rng.integers(0, 40, (64, 64), dtype=np.uint8)[tile_y & 63, tile_x & 63]
-    index = np.where(odd & (not plain), 215, 100).astype(np.uint8) + tones
+    tones = rng.integers(0, 40, (64, 64), dtype=np.uint8)
+    index = tones[tile_y & 63, tile_x & 63] + np.uint8(100)
+    if rng.random() < 0.7:
+        index += ((tile_x + tile_y) & 1).astype(np.uint8) * np.uint8(115)
     gloss = noise(rng, height, width, (40 * unit, 30 * unit)) >> 3
     index = np.minimum(index, 255 - gloss) + gloss
     index[(in_x < joint) | (in_y < joint)] = 0

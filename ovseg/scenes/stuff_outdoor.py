@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ovseg.scenes.fields import RGB, blend, mix, noise, paint_ramp, recede, relief
+from ovseg.scenes.fields import RGB, mix, noise, paint_ramp, recede, relief
 
 __all__ = [
     "paint_grass",
@@ -40,11 +40,11 @@ _GRASSES: tuple[tuple[RGB, ...], ...] = (
     ((12, 66, 34), (36, 124, 60), (98, 188, 104)),
 )
 _SEAS: tuple[tuple[RGB, ...], ...] = (
-    ((6, 30, 84), (20, 70, 148), (66, 132, 200), (214, 232, 246)),
-    ((4, 46, 100), (14, 104, 168), (70, 170, 212), (220, 242, 248)),
-    ((0, 74, 92), (18, 136, 150), (92, 200, 200), (226, 248, 244)),
-    ((8, 56, 58), (28, 98, 96), (84, 156, 146), (214, 234, 226)),
-    ((8, 18, 48), (22, 44, 88), (60, 92, 140), (170, 190, 216)),
+    ((6, 34, 92), (14, 58, 132), (26, 84, 164), (70, 138, 206), (226, 238, 248)),
+    ((4, 54, 112), (8, 88, 152), (24, 120, 182), (78, 178, 218), (228, 246, 250)),
+    ((0, 82, 100), (10, 122, 138), (28, 154, 164), (100, 206, 204), (232, 250, 246)),
+    ((8, 58, 60), (20, 84, 84), (36, 112, 108), (92, 164, 152), (218, 236, 228)),
+    ((8, 20, 54), (16, 34, 76), (30, 56, 104), (66, 100, 150), (176, 196, 222)),
 )
 _SANDS: tuple[tuple[RGB, ...], ...] = (
     ((176, 138, 84), (214, 180, 122), (240, 214, 164)),
@@ -68,6 +68,13 @@ _LEAVES: tuple[tuple[RGB, ...], ...] = (
     ((6, 26, 20), (20, 80, 58), (70, 138, 100)),
     ((14, 24, 4), (52, 76, 20), (112, 132, 48)),
 )
+
+_DIRECTIONS = np.asarray(
+    [(1.0, 0.0), (0.924, 0.383), (0.707, 0.707), (0.383, 0.924)]
+    + [(0.0, 1.0), (-0.383, 0.924), (-0.707, 0.707), (-0.924, 0.383)]
+)
+# Outline of a leaf as (along, aside), both in -1 to 1.
+_LEAF = np.asarray([(1.0, 0.0), (0.3, 0.9), (-0.4, 0.9), (-1.0, 0.0), (-0.4, -0.9), (0.3, -0.9)])
 
 
 def _choose(rng: np.random.Generator, palettes: tuple[tuple[RGB, ...], ...]) -> np.ndarray:
@@ -94,10 +101,12 @@ def paint_grass(height: int, width: int, rng: np.random.Generator, unit: float) 
 
 
 def paint_sea(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
-    """Long flat waves with bright crests, smaller in the distance."""
-    waves = noise(rng, height, width, (4 * unit, 22 * unit))
-    chop = noise(rng, height, width, (2.5 * unit, 8 * unit))
-    index = mix((2, waves), (1, chop))[recede(height, float(rng.uniform(0.4, 1.5)))]
+    """Long flat waves with a few bright crests, smaller in the distance."""
+    waves = noise(rng, height, width, (3.4 * unit, 24 * unit))
+    chop = noise(rng, height, width, (2.2 * unit, 9 * unit))
+    rows = recede(height, float(rng.uniform(0.4, 1.5)))
+    swell = noise(rng, height, width, (16 * unit, 60 * unit))
+    index = mix((4, mix((2, waves), (1, chop))[rows]), (1, swell))
     return paint_ramp(_stretch(index), _choose(rng, _SEAS))
 
 
@@ -135,21 +144,52 @@ def paint_snow(height: int, width: int, rng: np.random.Generator, unit: float) -
 
 
 def paint_mountain(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
-    """Bare rock in hard light, with clefts."""
-    coarse = relief(noise(rng, height, width, 24 * unit), round(5 * unit), 7)
-    middle = relief(noise(rng, height, width, (12 * unit, 7 * unit)), round(2 * unit), 5)
-    fine = relief(noise(rng, height, width, 3 * unit), max(1, round(unit)), 4)
-    return paint_ramp(mix((3, coarse), (3, middle), (2, fine)), _choose(rng, _ROCKS))
+    """Bare rock in hard light: large faces, broken by small ones."""
+    faces = noise(rng, height, width, (26 * unit, 20 * unit), facets=True)
+    crags = noise(rng, height, width, (11 * unit, 7 * unit), facets=True)
+    chips = noise(rng, height, width, 4 * unit)
+    faces = relief(faces, max(1, round(2 * unit)), 14)
+    crags = relief(crags, max(1, round(2 * unit)), 8)
+    chips = relief(chips, max(1, round(unit)), 5)
+    return paint_ramp(_stretch(mix((4, faces), (4, crags), (2, chips))), _choose(rng, _ROCKS))
 
 
 def paint_hedge(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
-    """Dense round leaves over dark gaps."""
-    leaves = relief(noise(rng, height, width, 4.5 * unit), max(1, round(1.6 * unit)), 6)
-    clumps = noise(rng, height, width, 16 * unit)
-    index = _stretch(mix((2, leaves), (1, clumps)))
-    image = paint_ramp(index, _choose(rng, _LEAVES))
-    gaps = noise(rng, height, width, 6 * unit) < 70
-    return blend(image, (6, 22, 8), np.where(gaps, 190, 0).astype(np.uint8))
+    """Pointed leaves, light ones over dark ones, in rounded clumps."""
+    leaves = _leaves(rng, round(float(rng.uniform(64.0, 88.0)) * max(unit, 0.25)), unit)
+    times = (height // leaves.shape[0] + 1, width // leaves.shape[1] + 1)
+    leaves = np.tile(leaves, times)[:height, :width]
+    clumps = noise(rng, height, width, 18 * unit)
+    return paint_ramp(_stretch(mix((3, leaves), (2, clumps))), _choose(rng, _LEAVES))
+
+
+def _leaves(rng: np.random.Generator, side: int, unit: float) -> np.ndarray:
+    """A square of leaves as uint8 brightness that continues over its own edges."""
+    count = 230
+    half = np.maximum(rng.uniform(2.6, 5.0, count) * unit, 1.0)
+    # Directions from a short table: sines differ in the last digit between machines.
+    across, down = _DIRECTIONS[rng.integers(len(_DIRECTIONS), size=count)].T
+    along = np.stack([across, down], axis=-1)[:, None] * half[:, None, None]
+    aside = np.stack([-down, across], axis=-1)[:, None] * (half * 0.48)[:, None, None]
+    outline = along * _LEAF[None, :, :1] + aside * _LEAF[None, :, 1:]
+    middles = rng.integers(0, side, (count, 2))
+    tile = np.full((side, side), 12, np.uint8)
+    reach = int(6 * unit) + 1
+    for i in range(count):
+        brightness = 50 + i * 205 // count
+        for shift in _wraps(middles[i], side, reach):
+            corners = np.rint((outline[i] + middles[i] + shift) * 16.0).astype(np.int32)
+            cv2.fillConvexPoly(tile, corners, brightness, shift=4)
+    return tile
+
+
+def _wraps(middle: np.ndarray, side: int, reach: int) -> list[tuple[int, int]]:
+    """The shifts by whole tiles under which a shape near an edge shows up again."""
+    options = [
+        (0, side) if place < reach else (0, -side) if place >= side - reach else (0,)
+        for place in middle.tolist()
+    ]
+    return [(x, y) for x in options[0] for y in options[1]]
 
 
 def _stretch(index: np.ndarray) -> np.ndarray:

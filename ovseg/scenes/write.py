@@ -1,0 +1,80 @@
+"""Writes drawn scenes as a data set: pictures, label maps and the list of classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ovseg.errors import InputError
+from ovseg.scenes.world import CLASSES, check_seeds, check_size, draw_scene
+
+__all__ = ["write_scenes"]
+
+
+def write_scenes(
+    out: str | os.PathLike[str],
+    count: int,
+    seed: int,
+    size: tuple[int, int] = (224, 224),
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write `img_dir/*.png`, `ann_dir/*.png` of equal stems and `classes.txt`.
+
+    Label maps hold class ids, 255 for ignore; the line number in `classes.txt`, from 0, is the
+    id. Each file appears whole or not at all, and drawing the same scenes again gives the same
+    files, so a run that was cut off is simply repeated.
+
+    Args:
+        out: folder; made where it is missing.
+        count: how many scenes, at least 1.
+        seed: the first seed; the others follow it. The stem of a file is its seed.
+        size: (height, width) in pixels.
+        progress: called with (done, count) after every scene.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: if seeds or size are out of range, or the folder cannot be written.
+    """
+    seeds = check_seeds(seed, count)
+    size = check_size(size)
+    folder = Path(out)
+    pictures, label_maps = folder / "img_dir", folder / "ann_dir"
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+        label_maps.mkdir(exist_ok=True)
+        _write(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
+        for done, number in enumerate(seeds, start=1):
+            scene = draw_scene(number, size)
+            name = f"{number:07d}.png"
+            # The label map goes first: every picture that is there then has its labels.
+            _write(label_maps / name, _png(scene.labels))
+            _write(pictures / name, _png(cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)))
+            if progress is not None:
+                progress(done, count)
+    except OSError as error:
+        raise InputError(
+            f"cannot write scenes: {error.strerror or error}",
+            where=folder,
+            expected="a folder that can be written, or a new name",
+        ) from error
+    return folder
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole: under another name first, then moved to its place."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
