@@ -1,0 +1,70 @@
+"""Open-vocabulary segmentation: pictures and words in, label maps out.
+
+    import ovseg
+
+    model = ovseg.load("maskclip-tiny")
+    result = model.segment("photo.jpg", ["sky", "house; home", "red car"])
+    result.save("out")
+
+Importing the package is quick and silent: the names below are fetched when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ovseg.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    InputError,
+    OvsegError,
+    PromptError,
+    RuntimeLimitError,
+)
+
+if TYPE_CHECKING:
+    from ovseg.segmentation import Segmentation
+    from ovseg.segmenter import Segmenter, load
+    from ovseg.vocabulary import Vocabulary
+    from ovseg.zoo import list_models
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DatasetError",
+    "InputError",
+    "OvsegError",
+    "PromptError",
+    "RuntimeLimitError",
+    "Segmentation",
+    "Segmenter",
+    "Vocabulary",
+    "__version__",
+    "list_models",
+    "load",
+]
+
+_HOME = {
+    "Segmentation": "ovseg.segmentation",
+    "Segmenter": "ovseg.segmenter",
+    "Vocabulary": "ovseg.vocabulary",
+    "list_models": "ovseg.zoo",
+    "load": "ovseg.segmenter",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its module on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'ovseg' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,291 @@
+"""The folder that a run writes to: what is done, by whom, with which settings.
+
+    OUT/run.json        settings, protocol, versions: what made these results
+    OUT/classes.json    id, label and colour of every class
+    OUT/results.jsonl   a line a finished picture; also the manifest by which a run resumes
+    OUT/errors.jsonl    a line a failed picture of the latest run
+
+A picture is done when its line stands in `results.jsonl`, the picture still has the size and time
+of change that stand there, and the files named there still have their sizes. Several processes
+may work in one folder at once: each picture is claimed by one of them, files are renamed into
+place, lines are appended in one write.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ovseg.errors import ConfigError, InputError
+from ovseg.files import write_atomic
+from ovseg.journal import Journal, append_line
+
+__all__ = ["RunFolder", "differences"]
+
+
+class RunFolder:
+    """One output folder, from the check before the model is loaded to the last line.
+
+    Args:
+        root: the folder; made when it is not there.
+        settings: what the caller asked for, as plain data. A folder made with other settings is
+            refused.
+        overwrite: start afresh instead of going on.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+        ConfigError: the folder holds results of other settings, or `overwrite` is asked for while
+            another process works in it.
+    """
+
+    def __init__(
+        self, root: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
+    ) -> None:
+        self.root = Path(root)
+        self.settings = _plain(settings)
+        self.overwrite = overwrite
+        _make_writable(self.root)
+        self._lock = os.open(self.root, os.O_RDONLY)
+        self._journal = Journal(self.root / "results.jsonl")
+        try:
+            with _alone(self._lock) as alone:
+                self._check(alone)
+        except ConfigError:
+            self.close()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(
+        self,
+        protocol: Mapping[str, Any],
+        classes: Sequence[Mapping[str, Any]],
+        about: Mapping[str, Any],
+    ) -> None:
+        """Write `run.json` and `classes.json`, or check that they agree with this run.
+
+        Args:
+            protocol: everything else that moves the result, known once the model is loaded.
+            classes: a mapping per class for `classes.json`.
+            about: what is only noted: versions, device, ...
+
+        Raises:
+            ConfigError: the folder's results were made with another protocol.
+        """
+        protocol = _plain(protocol)
+        with _alone(self._lock) as alone:
+            self._check(alone)
+            if self.overwrite:
+                for name in ("results.jsonl", "run.json"):
+                    (self.root / name).unlink(missing_ok=True)
+            self._compare("protocol", protocol)
+            if alone:
+                self._tidy()
+            if not (self.root / "run.json").exists():
+                self._write("classes.json", list(classes))
+                run = {"settings": self.settings, "protocol": protocol, **_plain(about)}
+                self._write("run.json", run)
+
+    def is_done(self, name: str, picture: Path) -> bool:
+        """Tell whether a picture has its results already.
+
+        Args:
+            name: the picture's name in the output tree, for example `x/a`.
+            picture: the picture's file.
+        """
+        record = self._journal.get(name)
+        if record is None or record.get("input") != fingerprint(picture):
+            return False
+        return all(_size(self.root / f) == n for f, n in record.get("outputs", {}).items())
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Claim a picture for this process while the block runs.
+
+        Yields:
+            False when another process works on it.
+        """
+        folder = self.root / _CLAIMS
+        path = folder / hashlib.sha256(os.fsencode(name)).hexdigest()[:24]
+        folder.mkdir(exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            path.unlink(missing_ok=True)
+
+    def record(
+        self, name: str, picture: Path, outputs: Sequence[Path], details: Mapping[str, Any]
+    ) -> None:
+        """Write that a picture is done, after its files are in place.
+
+        Raises:
+            OSError: the line could not be written.
+        """
+        self._journal.add(
+            {
+                "name": name,
+                "file": str(picture),
+                **_plain(details),
+                "input": fingerprint(picture),
+                "outputs": {str(p.relative_to(self.root)): p.stat().st_size for p in outputs},
+            }
+        )
+
+    def record_error(self, name: str, picture: Path, error: Exception) -> None:
+        """Write that a picture failed and why.
+
+        Raises:
+            OSError: the line could not be written.
+        """
+        append_line(
+            self.root / "errors.jsonl",
+            {
+                "name": name,
+                "file": str(picture),
+                "error": type(error).__name__,
+                "message": str(error),
+            },
+        )
+
+    def close(self) -> None:
+        """Tidy up and let other processes have the folder."""
+        with _alone(self._lock) as alone, suppress(OSError):
+            if alone:
+                (self.root / _CLAIMS).rmdir()
+                self._journal.tidy()
+        self._journal.close()
+        os.close(self._lock)
+
+    def _tidy(self) -> None:
+        """Remove what a crash or an earlier run left behind."""
+        shutil.rmtree(self.root / _CLAIMS, ignore_errors=True)
+        (self.root / "errors.jsonl").unlink(missing_ok=True)
+        self._journal.tidy()
+
+    def _check(self, alone: bool) -> None:
+        if not self.overwrite:
+            self._compare("settings", self.settings)
+        elif not alone:
+            raise ConfigError(
+                "another process is writing here, so nothing is overwritten",
+                where=self.root,
+                fix="wait for it, or choose another folder with -o",
+            )
+
+    def _compare(self, part: str, ours: Any) -> None:
+        """Refuse to mix results of different settings in one folder."""
+        theirs = _read_json(self.root / "run.json").get(part)
+        if theirs is None:
+            return
+        changes = differences(theirs, ours)
+        if changes:
+            raise ConfigError(
+                f"the results here were made with other {part}: {'; '.join(changes)}",
+                where=self.root,
+                fix="choose another folder with -o, or start afresh with --overwrite",
+            )
+
+    def _write(self, name: str, value: Any) -> None:
+        text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+        write_atomic(self.root / name, text.encode())
+
+
+_CLAIMS = ".claims"
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Describe how two pieces of plain data differ.
+
+    Example:
+        >>> differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}})
+        ['b.c: 2 -> 3']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = dict.fromkeys([*old, *new])
+        found = (differences(old.get(k), new.get(k), f"{key}.{k}" if key else k) for k in keys)
+        return [line for lines in found for line in lines]
+    return [] if old == new else [f"{key}: {_brief(old)} -> {_brief(new)}"]
+
+
+def fingerprint(path: Path) -> dict[str, int]:
+    """Return size in bytes and time of change (ns) of a file, by which a change is noticed.
+
+    Raises:
+        OSError: the file is not there.
+    """
+    state = path.stat()
+    return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _plain(value: Any) -> Any:
+    """Return data as JSON will give it back, so that it can be compared with what was read."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _make_writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write results here ({error.strerror})",
+            where=root,
+            fix="choose another folder with -o, or change its permissions",
+        ) from error
+
+
+@contextmanager
+def _alone(handle: int) -> Iterator[bool]:
+    """Keep others out of an open folder, if nobody else is in; afterwards share it.
+
+    Yields:
+        Whether nobody else is in. On a file system without locks the answer is no.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except OSError:
+        alone = False
+    try:
+        yield alone
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
