@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ovseg.errors import InputError, PromptError
@@ -38,7 +40,7 @@ def render_thing(
 
     Raises:
         PromptError: if the name is unknown, or the colour is not one of this thing's.
-        InputError: if the side is out of range.
+        InputError: if the side is out of range or the tilt is not finite.
     """
     thing = _find(name)
     if not MIN_SIDE <= side <= MAX_SIDE:
@@ -47,6 +49,8 @@ def render_thing(
             where="side",
             expected=f"{MIN_SIDE} to {MAX_SIDE} px",
         )
+    if not math.isfinite(tilt):
+        raise InputError(f"a tilt of {tilt}", where="tilt", expected="finite degrees")
     main = sample_colour(_colour_word(thing, colour, rng), rng)
     factor = 4 if side <= _SMALL else 2
     pen = Pen(side * factor, tilt, mirror=bool(rng.random() < 0.5))

@@ -59,13 +59,13 @@ def _glaze(pen: Pen, colour: RGB, middle: float, wide: float, rng: np.random.Gen
 def clock(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
     """A dial with marks and hands in a round or square case, or an alarm clock with bells."""
     kind = rng.integers(3)
-    x, y, size = 0.5, 0.5, 0.47
+    x, y, size = 0.5, 0.5, rng.uniform(0.42, 0.48)
     trim = contrast(colour, 0.3)
     if kind == 1:
         pen.rectangle(0.05, 0.05, 0.95, 0.95, colour, corner=rng.uniform(0.04, 0.2))
         size = 0.43
     elif kind == 2:
-        y, size = 0.56, 0.4
+        y, size = 0.56, rng.uniform(0.36, 0.4)
         pen.line(around(0.5, 0.16, 0.1, 0.1, 180, 360), trim, 0.03)
         for side in (-1, 1):
             pen.ellipse(0.5 + side * 0.24, 0.17, 0.15, 0.1, trim, side * 32)

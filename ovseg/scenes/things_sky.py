@@ -162,7 +162,7 @@ def kite(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
         for side in (-0.06, 0.06):
             pen.polygon(((x, y), (x + side, y - 0.035), (x + side, y + 0.035)), bow)
     pen.polygon((top, right, bottom, left), colour)
-    second = contrast(colour, 0.28)
+    second = contrast(colour, 0.16)
     if rng.random() < 0.6:
         pen.polygon((top, right, (0.5, cross)), second)
         pen.polygon((bottom, left, (0.5, cross)), second)
@@ -178,7 +178,7 @@ def kite(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
 def rocket(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
     """A pointed hull with fins, portholes and, mostly, a flame."""
     wide, foot = rng.uniform(0.15, 0.2), 0.8
-    second = _WHITE if rng.random() < 0.3 else contrast(colour, 0.35)
+    second = _WHITE if rng.random() < 0.3 else contrast(colour, 0.28)
     if rng.random() < 0.75:
         for share, paint in ((1.0, (244, 120, 24)), (0.55, (255, 220, 90))):
             half = wide * 0.6 * share

@@ -98,7 +98,7 @@ def car(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
     )
     middle = 0.5 * (back + front) + 0.02
     glass = mix(_GLASS, _DARK, rng.uniform(0, 0.3))
-    low, high = belt - 0.005, roof + 0.05
+    low, high = belt - 0.01, roof + 0.055
     pen.polygon(
         ((back - 0.02, low), (back + 0.08, high), (middle - 0.02, high), (middle - 0.02, low)),
         glass,
@@ -115,10 +115,10 @@ def car(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
     trim = contrast(colour, 0.35)
     pen.line(((middle, belt + 0.02), (middle, foot - 0.04)), trim, 0.014)
     pen.line(((middle + 0.05, belt + 0.07), (middle + 0.11, belt + 0.07)), trim, 0.02)
-    pen.rectangle(0.02, foot - 0.07, 0.98, foot, trim, corner=0.03)
+    pen.rectangle(0.02, foot - 0.045, 0.98, foot, trim, corner=0.02)
     pen.ellipse(0.945, nose + 0.06, 0.035, 0.03, (255, 240, 170))
     pen.rectangle(0.02, belt + 0.06, 0.055, belt + 0.13, (206, 40, 40))
-    radius = rng.uniform(0.105, 0.125)
+    radius = rng.uniform(0.1, 0.115)
     for x in (0.24, 0.77):
         pen.disc(x, foot, radius + 0.025, trim)
         _wheel(pen, x, foot + 0.01, radius)
@@ -132,20 +132,21 @@ def bus(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
     glass = mix(_GLASS, _DARK, rng.uniform(0, 0.25))
     stripe = _WHITE if rng.random() < 0.5 and min(colour) < 200 else contrast(colour, 0.3)
     count = int(rng.integers(4, 6))
-    high = 0.2 if decks == 1 else 0.17
-    first = top + 0.07
+    high = 0.16 if decks == 1 else 0.14
+    first = top + 0.09
     for deck in range(decks):
-        y = first + deck * 0.31
-        edges = np.linspace(0.07, 0.78, count + 1)
+        y = first + deck * 0.29
+        edges = np.linspace(0.07, 0.79, count + 1)
         for x0, x1 in zip(edges[:-1], edges[1:], strict=True):
-            pen.rectangle(x0, y, x1 - 0.025, y + high, glass)
-        pen.polygon(((0.8, y), (0.98, y), (0.98, y + high + 0.04), (0.8, y + high + 0.04)), glass)
-    belt = first + (decks - 1) * 0.31 + high + 0.08
+            pen.rectangle(x0, y, x1 - 0.04, y + high, glass)
+        pen.polygon(((0.83, y), (0.98, y), (0.98, y + high + 0.03), (0.83, y + high + 0.03)), glass)
+    belt = first + (decks - 1) * 0.29 + high + 0.09
     pen.rectangle(0.02, belt, 0.98, belt + 0.04, stripe)
-    door = 0.63
-    pen.rectangle(door, belt - 0.28, door + 0.13, foot - 0.02, mix(glass, _DARK, 0.3))
-    pen.line(((door + 0.065, belt - 0.28), (door + 0.065, foot - 0.02)), colour, 0.016)
-    pen.rectangle(0.02, foot - 0.05, 0.98, foot, contrast(colour, 0.4), corner=0.02)
+    door = first + (decks - 1) * 0.29
+    pen.rectangle(0.62, door - 0.02, 0.78, foot, contrast(colour, 0.15))
+    for x in (0.64, 0.71):
+        pen.rectangle(x, door, x + 0.05, foot - 0.08, mix(glass, _DARK, 0.25))
+    pen.rectangle(0.02, foot - 0.035, 0.98, foot, contrast(colour, 0.4), corner=0.015)
     pen.ellipse(0.955, foot - 0.1, 0.025, 0.035, (255, 240, 170))
     for x in (0.22, 0.84):
         _wheel(pen, x, foot, 0.095)
