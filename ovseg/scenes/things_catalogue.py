@@ -90,12 +90,12 @@ _ROWS = (
     ),
     _thing(
         "tree", plants.tree, (0.28, 0.5), 5,
-        places="ground", colours="green, orange, yellow, red, pink, white", also="leafy plant",
+        places="ground", colours="green, orange, yellow, red, pink, white", also="woody plant",
         unseen="sapling",
     ),
     _thing(
         "car", street.car, (0.24, 0.44), 8,
-        places="road, ground", colours=_ANY, never="blue", also="motorcar, sedan",
+        places="road, ground", colours=_ANY, never="blue", also="motorcar, auto",
         unseen="automobile",
     ),
     _thing(
