@@ -12,7 +12,8 @@ from ovseg.mm import mmcv_ext, safe_load
 mmcv_ext.install()
 safe_load.allow_runner_checkpoints()
 
+from ovseg.mm.backbone import ClipBackbone, ClipFeatures  # noqa: E402
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 
-__all__ = ["LoadLabels", "SceneDataset"]
+__all__ = ["ClipBackbone", "ClipFeatures", "LoadLabels", "SceneDataset"]

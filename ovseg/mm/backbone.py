@@ -1,0 +1,88 @@
+"""CLIP as a backbone of mmseg."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ovseg.encoders.clip import ClipEncoder, build_clip
+from ovseg.encoders.towers import Trunk
+from ovseg.errors import ConfigError
+from ovseg.mm.checkpoints import keep_hash_true, require_whole
+
+__all__ = ["ClipBackbone", "ClipFeatures"]
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """What a head needs of a batch.
+
+    Attributes:
+        trunk: tokens before the last block of the picture tower.
+        clip: the encoder, which reads the last block out and embeds words.
+        size: (height, width) of the pictures in pixels, before padding.
+    """
+
+    trunk: Trunk
+    clip: ClipEncoder
+    size: tuple[int, int]
+
+
+@MODELS.register_module()
+class ClipBackbone(nn.Module):
+    """Runs all blocks but the last of CLIP's picture tower; the head reads the last one out.
+
+    Args:
+        model: the model, as in `ovseg.encoders.clip.build_clip`.
+        pretrained: its weights, likewise.
+        clip: an encoder that is built already, in place of the other arguments.
+        **options: further arguments of `build_clip`.
+
+    Attributes:
+        clip: the encoder.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        pretrained: str | Path | None = None,
+        *,
+        clip: ClipEncoder | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.clip = build_clip(model, pretrained, **options) if clip is None else clip
+        require_whole(self)
+        keep_hash_true(self.clip)
+
+    def forward(self, inputs: Tensor) -> ClipFeatures:
+        """Encode a batch.
+
+        Args:
+            inputs: (B, 3, H, W) RGB from 0 to 255, as `SegDataPreProcessor(bgr_to_rgb=True)`
+                gives them.
+
+        Raises:
+            ConfigError: the pictures are normalised already.
+        """
+        refuse_normalised(inputs)
+        return ClipFeatures(self.clip.trunk(inputs / 255), self.clip, tuple(inputs.shape[-2:]))
+
+
+def refuse_normalised(inputs: Tensor) -> None:
+    """Refuse pictures with negative values: somebody has taken a mean off.
+
+    Raises:
+        ConfigError: there are negative values.
+    """
+    if inputs.numel() and float(inputs.min()) < 0:
+        raise ConfigError(
+            "pictures come normalised, but CLIP's own normalisation follows",
+            where="data_preprocessor",
+            expected="RGB from 0 to 255",
+            fix="dict(type='SegDataPreProcessor', bgr_to_rgb=True), without mean and std",
+        )
