@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from open_clip.modified_resnet import ModifiedResNet
+from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import nn
 
+from ovseg.encoders.resnet import ResNetTower
 from ovseg.encoders.towers import VisionTower
 from ovseg.encoders.vit import VitTower
 from ovseg.errors import ConfigError
@@ -18,6 +21,17 @@ def tower_for(visual: nn.Module, position_rule: str = "size") -> VisionTower:
     """
     if isinstance(visual, VisionTransformer):
         return VitTower(visual, position_rule)
+    if isinstance(visual, ModifiedResNet):
+        return ResNetTower(visual, position_rule)
+    if isinstance(visual, TimmModel):
+        from timm.models.eva import Eva
+
+        from ovseg.encoders.timm_towers import EvaTower, SiglipTower
+
+        if isinstance(visual.trunk, Eva):
+            return EvaTower(visual, position_rule)
+        if getattr(visual.trunk, "attn_pool", None) is not None:
+            return SiglipTower(visual, position_rule)
     raise ConfigError(
         f"no patch features from a picture tower of type {type(visual).__name__}",
         where="model",
