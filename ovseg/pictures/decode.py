@@ -1,0 +1,229 @@
+"""Decode the bytes of a picture file, frame by frame, into upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from ovseg.errors import InputError, OvsegError, RuntimeLimitError
+from ovseg.pictures import tiff
+from ovseg.pictures.frame import check_size, to_rgb, turn
+from ovseg.pictures.options import Picture, ReadOptions
+from ovseg.pictures.sniff import identify
+from ovseg.pictures.tiff_pages import deep_tiff_pages
+
+__all__ = ["convert", "decode"]
+
+_ORIENTATION = 0x0112
+_UNDO = {6: 8, 8: 6}
+_pillow_settings = threading.RLock()
+
+
+def decode(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
+    """Decode the frames of a picture file one after the other.
+
+    Args:
+        data: the whole file.
+        source: the picture's name, for messages and for `Picture.source`.
+        options: how to read it.
+
+    Yields:
+        One picture a frame or page.
+
+    Raises:
+        InputError: the bytes are no picture, or a damaged or unsupported one.
+        RuntimeLimitError: more pixels than allowed; found before anything is decoded.
+    """
+    kind = identify(data, source)
+    frames = _frames(data, kind, source, options)
+    while True:
+        with _explained(source, options):
+            picture = next(frames, None)
+        if picture is None:
+            return
+        yield picture
+
+
+def convert(image: Image.Image, source: str, options: ReadOptions) -> Picture:
+    """Turn an open Pillow image (its current frame) into a picture.
+
+    Args:
+        image: any mode that has colours.
+        source: the picture's name.
+        options: how to read it.
+
+    Returns:
+        The picture.
+
+    Raises:
+        InputError: damaged data, or values without a scale.
+        RuntimeLimitError: more pixels than allowed.
+    """
+    with _explained(source, options):
+        return _convert(image, image, source, options)
+
+
+def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[Picture]:
+    if kind == "TIFF":
+        first = next(tiff.directories(data), None)
+        if first is not None and (options.bands or tiff.needs_all_bands(first)):
+            yield from deep_tiff_pages(data, source, options)
+            return
+    image = _open(data, kind)
+    check_size(*image.size, source, options)
+    count = _frame_count(image)
+    for index in range(count):
+        image.seek(index)
+        again = _open(data, kind) if options.allow_truncated else image
+        picture = _convert(image, again, source, options, data if kind == "PNG" else None)
+        if count > 1:
+            picture.notes.update(frames=count, frame=index)
+        yield picture
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    """Read the header, without Pillow's own pixel limit: `max_pixels` takes its place."""
+    return Image.OPEN[kind][0](io.BytesIO(data), "")
+
+
+def _frame_count(image: Image.Image) -> int:
+    try:
+        return getattr(image, "n_frames", 1)
+    except (OSError, SyntaxError, ValueError, EOFError):
+        return 1
+
+
+def _convert(
+    image: Image.Image,
+    again: Image.Image,
+    source: str,
+    options: ReadOptions,
+    png: bytes | None = None,
+) -> Picture:
+    check_size(*image.size, source, options)
+    notes: dict[str, Any] = {}
+    tiff_orientation = getattr(image, "tag_v2", {}).get(tiff.ORIENTATION, 1)
+    image, truncated = _load(image, again, options)
+    if truncated:
+        notes["truncated"] = True
+    if image.mode not in ("RGB", "L"):
+        notes["mode"] = image.mode
+    values = _values(image)
+    if (
+        png is not None
+        and not truncated
+        and image.mode in ("RGB", "RGBA")
+        and png[24:25] == b"\x10"
+    ):
+        values = _deep_png(png)
+    pixels = to_rgb(values, source, options, notes)
+    pending = _orientation(image)
+    orientation = tiff_orientation if pending == 1 else pending
+    if orientation in range(2, 9):
+        notes["exif_orientation"] = orientation
+        if options.ignore_exif:
+            undo = _UNDO.get(orientation, orientation)
+            pixels = pixels if pending != 1 else turn(pixels, undo)
+        else:
+            pixels = turn(pixels, pending)
+    return Picture(np.ascontiguousarray(pixels), source, notes)
+
+
+def _load(image: Image.Image, again: Image.Image, options: ReadOptions) -> tuple[Image.Image, bool]:
+    """Decode; with `allow_truncated` a damaged file is decoded as far as it goes."""
+    large = image.size[0] * image.size[1] > (Image.MAX_IMAGE_PIXELS or 0)
+    try:
+        with _pillow(large, False):
+            image.load()
+        return image, False
+    except (OSError, SyntaxError, EOFError, ValueError):
+        if not options.allow_truncated:
+            raise
+    if again is not image:
+        again.seek(image.tell())
+    with _pillow(large, True):
+        again.load()
+    return again, True
+
+
+@contextmanager
+def _pillow(unlimited: bool, lenient: bool) -> Iterator[None]:
+    """Change Pillow's process-wide settings for one load; ordinary loads never wait here."""
+    if not unlimited and not lenient:
+        yield
+        return
+    with _pillow_settings:
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        Image.MAX_IMAGE_PIXELS = None if unlimited else before[0]
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    """(H, W) or (H, W, 3 or 4) values at the depth that Pillow holds."""
+    if image.mode.startswith("I;16"):
+        return np.array(image, np.uint16)
+    if image.mode == "I":
+        values = np.array(image)
+        sixteen = image.format in ("PNG", "PPM")
+        return np.clip(values, 0, 65535).astype(np.uint16) if sixteen else values
+    if image.mode == "F":
+        return np.array(image)
+    if image.has_transparency_data:
+        return np.array(image.convert("RGBA"))
+    return np.array(image.convert("RGB"))
+
+
+def _deep_png(data: bytes) -> np.ndarray:
+    import cv2
+
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise OSError("broken 16-bit PNG")
+    order = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return cv2.cvtColor(values, order)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation that is still to be applied; a broken EXIF block counts as none."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return 1
+
+
+@contextmanager
+def _explained(source: str, options: ReadOptions) -> Iterator[None]:
+    """Turn whatever a decoder raises on damaged bytes into our errors."""
+    try:
+        yield
+    except OvsegError:
+        raise
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise RuntimeLimitError(
+            f"too large to decode ({error or 'out of memory'})",
+            where=source,
+            fix="make the picture smaller",
+        ) from error
+    except Exception as error:
+        cut = "truncated" in str(error).lower()
+        hint = (
+            ""
+            if options.allow_truncated or not cut
+            else ", or read what is there (--allow-truncated)"
+        )
+        raise InputError(
+            "the file is truncated" if cut else f"cannot be decoded ({error})",
+            where=source,
+            expected="a complete picture file",
+            fix=f"copy or download it again{hint}",
+        ) from error

@@ -1,0 +1,91 @@
+"""Steps that every decoded frame goes through: size limit, 8-bit RGB, upright."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ovseg.errors import InputError, RuntimeLimitError
+from ovseg.pictures.depth import to_uint8
+from ovseg.pictures.options import ReadOptions
+
+__all__ = ["check_size", "to_rgb", "turn"]
+
+
+def check_size(width: int, height: int, source: str, options: ReadOptions) -> None:
+    """Refuse a picture by the size that its header tells, before it is decoded.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        source: the picture's name, for messages.
+        options: holds `max_pixels`.
+
+    Raises:
+        InputError: no pixels at all.
+        RuntimeLimitError: more than `options.max_pixels`.
+    """
+    if width < 1 or height < 1:
+        raise InputError(f"the size is {width} x {height}", where=source, expected="pixels")
+    if width * height > options.max_pixels:
+        raise RuntimeLimitError(
+            f"{width} x {height} = {width * height:,} pixels",
+            where=source,
+            expected=f"at most {options.max_pixels:,}",
+            fix="raise --max-pixels if you trust the file, or make the picture smaller",
+        )
+
+
+def to_rgb(
+    values: np.ndarray, source: str, options: ReadOptions, notes: dict[str, Any]
+) -> np.ndarray:
+    """Bring decoded values to 8-bit RGB and note what that took.
+
+    Args:
+        values: (H, W), or (H, W, 1, 3 or 4) where the fourth channel is alpha.
+        source: the picture's name, for messages.
+        options: value range and the colour below transparent areas.
+        notes: gets `depth` and `transparent`.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        InputError: values without a scale.
+    """
+    flat, rule = to_uint8(values, options.value_range, source)
+    if rule is not None:
+        notes["depth"] = rule
+    if flat.ndim == 2 or flat.shape[2] == 1:
+        return np.repeat(flat.reshape(*flat.shape[:2], 1), 3, axis=2)
+    if flat.shape[2] == 4:
+        alpha = flat[..., 3:].astype(np.uint16)
+        notes["transparent"] = round(float((alpha == 0).mean()), 6)
+        below = np.asarray(options.alpha_background, np.uint16)
+        return ((flat[..., :3] * alpha + below * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return flat
+
+
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a stored picture upright by its EXIF orientation (EXIF 2.3, tag 0x0112).
+
+    Args:
+        pixels: (H, W, ...) array as stored.
+        orientation: 1..8.
+
+    Returns:
+        A view of `pixels`; height and width are swapped for 5 to 8.
+
+    Example:
+        >>> turn(np.array([[1, 2, 3]]), 6).tolist()
+        [[1], [2], [3]]
+    """
+    turned = pixels
+    if orientation in (5, 6, 7, 8):
+        turned = turned.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    return turned

@@ -1,0 +1,146 @@
+"""The one reader of pictures: every part of ovseg that takes a picture goes through it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ovseg.errors import InputError
+from ovseg.pictures.arrays import from_array
+from ovseg.pictures.decode import convert, decode
+from ovseg.pictures.options import Picture, ReadOptions
+from ovseg.pictures.sniff import identify
+
+__all__ = ["PictureSource", "read_frames", "read_picture"]
+
+PictureSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Picture
+
+_DEFAULTS = ReadOptions()
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def read_picture(source: PictureSource, options: ReadOptions = _DEFAULTS) -> Picture:
+    """Read one picture: the first frame of a file with several.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, an (H, W, 3) uint8 RGB array, or (with
+            `options.allow_urls`) an http(s) address. A `Picture` comes back as it is.
+        options: how to read it.
+
+    Returns:
+        The picture, upright 8-bit RGB, with notes on what was done to it.
+
+    Raises:
+        InputError: it cannot be read as a picture.
+        RuntimeLimitError: it has more pixels than `options.max_pixels`.
+
+    Example:
+        >>> read_picture(np.zeros((2, 4, 3), np.uint8)).pixels.shape
+        (2, 4, 3)
+    """
+    return next(read_frames(source, options))
+
+
+def read_frames(source: PictureSource, options: ReadOptions = _DEFAULTS) -> Iterator[Picture]:
+    """Read every frame of an animation or page of a TIFF, one at a time.
+
+    Args:
+        source: as for `read_picture`.
+        options: how to read it.
+
+    Yields:
+        One picture a frame; `notes["frame"]` counts from 0.
+
+    Raises:
+        InputError: it cannot be read as a picture.
+        RuntimeLimitError: it has more pixels than `options.max_pixels`.
+    """
+    if isinstance(source, Picture):
+        yield source
+    elif isinstance(source, Image.Image):
+        yield convert(source, getattr(source, "filename", "") or "<image>", options)
+    elif isinstance(source, np.ndarray):
+        yield from_array(source, options)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        yield from decode(bytes(source), "<bytes>", options)
+    elif isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        yield from decode(_read_bytes(name, options), name, options)
+    else:
+        raise _unknown(source)
+
+
+def _read_bytes(name: str, options: ReadOptions) -> bytes:
+    if _SCHEME.match(name):
+        return _fetch(name, options)
+    try:
+        if not name or "\0" in name:
+            raise FileNotFoundError
+        with open(name, "rb", opener=_open_without_waiting) as file:
+            _require_file(os.fstat(file.fileno()).st_mode, name)
+            head = file.read(64)
+            identify(head, name)
+            return head + file.read()
+    except FileNotFoundError:
+        raise InputError(
+            "no such file", where=name or "''", expected="a picture file", fix="check the path"
+        ) from None
+    except IsADirectoryError:
+        raise _is_folder(name) from None
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({error.strerror or error})",
+            where=name,
+            fix="check the permissions and that the file is still there",
+        ) from error
+
+
+def _open_without_waiting(name: str, flags: int) -> int:
+    """Open so that a named pipe without a writer does not block for ever."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _require_file(mode: int, name: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise _is_folder(name)
+    if not stat.S_ISREG(mode):
+        raise InputError("not a regular file", where=name, expected="a picture file")
+
+
+def _is_folder(name: str) -> InputError:
+    return InputError(
+        "is a folder",
+        where=name,
+        expected="a picture file",
+        fix=f"give the folder to `ovseg segment {Path(name)}` or list its files",
+    )
+
+
+def _fetch(url: str, options: ReadOptions) -> bytes:
+    if not options.allow_urls:
+        raise InputError(
+            "addresses are not fetched unless asked for",
+            where=url,
+            expected="a local file",
+            fix="download the picture first, or read it with ReadOptions(allow_urls=True)",
+        )
+    from ovseg.pictures.fetch import fetch
+
+    return fetch(url)
+
+
+def _unknown(source: object) -> InputError:
+    hint = "give a path, the bytes of a file, a PIL image or an array"
+    if hasattr(source, "detach") and hasattr(source, "numpy"):
+        hint = "give an array: tensor.permute(1, 2, 0).cpu().numpy(), uint8"
+    return InputError(
+        f"a {type(source).__name__} is not a picture",
+        expected="a path, bytes, PIL image or (H, W, 3) uint8 RGB array",
+        fix=hint,
+    )

@@ -1,0 +1,79 @@
+"""Pages of deep or many-band TIFF files as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ovseg.errors import InputError
+from ovseg.pictures import tiff
+from ovseg.pictures.depth import to_uint8
+from ovseg.pictures.frame import check_size, to_rgb, turn
+from ovseg.pictures.options import Picture, ReadOptions
+
+__all__ = ["deep_tiff_pages"]
+
+
+def deep_tiff_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
+    """Decode the pages of a TIFF at full depth, with the bands that are wanted.
+
+    Args:
+        data: the whole file.
+        source: the picture's name.
+        options: how to read it.
+
+    Yields:
+        One picture a page.
+
+    Raises:
+        InputError: more than four bands and none chosen, or a layout that is not supported.
+        RuntimeLimitError: more pixels than allowed.
+    """
+    pages = list(tiff.directories(data))
+    for index, tags in enumerate(pages):
+        check_size(tags[tiff.WIDTH], tags[tiff.HEIGHT], source, options)
+        notes: dict[str, Any] = {}
+        bands = tags.get(tiff.SAMPLES, 1)
+        if bands > 4 and options.bands is None:
+            raise InputError(
+                f"{bands} bands",
+                where=source,
+                expected="at most 4",
+                fix="choose three of them, or one for gray (--bands 2,1,0 counts from 0)",
+            )
+        values = tiff.read_bands(data, tags, source, options.bands)
+        if options.bands is None:
+            values = _tiff_colours(values, tags, source, options)
+        pixels = to_rgb(values, source, options, notes)
+        orientation = tags.get(tiff.ORIENTATION, 1)
+        if orientation in range(2, 9):
+            notes["exif_orientation"] = orientation
+            pixels = pixels if options.ignore_exif else turn(pixels, orientation)
+        if len(pages) > 1:
+            notes.update(frames=len(pages), frame=index)
+        yield Picture(np.ascontiguousarray(pixels), source, notes)
+
+
+def _tiff_colours(
+    values: np.ndarray, tags: tiff.Tags, source: str, options: ReadOptions
+) -> np.ndarray:
+    """RGB, RGBA, gray or gray with alpha from all the samples of a page."""
+    photometric, bands = tags.get(tiff.PHOTOMETRIC, 1), values.shape[2]
+    extra = tags.get(tiff.EXTRA_SAMPLES, (0,))
+    alpha = (extra if isinstance(extra, tuple) else (extra,))[0] in (1, 2)
+    if photometric == 2 and bands in (3, 4):
+        return values if bands == 3 or alpha else values[..., :3]
+    if photometric in (0, 1) and bands == 2:
+        gray = values if photometric == 1 else np.iinfo(values.dtype).max - values
+        return gray[..., [0, 0, 0, 1]] if alpha else gray[..., 0]
+    if photometric == 5 and bands == 4:
+        flat, _ = to_uint8(values, options.value_range, source)
+        return np.asarray(Image.fromarray(flat, "CMYK").convert("RGB"))
+    raise InputError(
+        f"{bands} bands whose colours are not known (TIFF photometric {photometric})",
+        where=source,
+        fix="choose three of them, or one for gray (--bands 2,1,0 counts from 0)",
+    )

@@ -1,0 +1,1 @@
+"""Pictures of results: palettes, overlays with a legend, contact sheets."""

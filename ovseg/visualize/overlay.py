@@ -1,0 +1,81 @@
+"""A picture under the colours of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ovseg.errors import ConfigError, InputError
+from ovseg.visualize.palette import Colour
+
+__all__ = ["blend"]
+
+
+def blend(
+    picture: np.ndarray | None,
+    labels: np.ndarray,
+    palette: Sequence[Colour],
+    *,
+    alpha: float = 0.5,
+    borders: bool = True,
+) -> np.ndarray:
+    """Lay class colours over a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, or None to show the colours alone.
+        labels: (H, W) integers; a label without a colour (ignore) leaves the picture as it is.
+        palette: RGB colour of each class.
+        alpha: weight of the colours, from 0 (picture only) to 1 (colours only).
+        borders: draw thin lines between regions, wider in large pictures.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a new array.
+
+    Raises:
+        InputError: picture and labels differ in size.
+        ConfigError: `alpha` lies outside [0, 1].
+
+    Example:
+        >>> black = np.zeros((1, 1, 3), np.uint8)
+        >>> blend(black, np.zeros((1, 1), int), [(200, 100, 0)])[0, 0].tolist()
+        [100, 50, 0]
+    """
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"{alpha} cannot be used", where="alpha", expected="a number in [0, 1]")
+    if picture is not None and picture.shape != (*labels.shape, 3):
+        raise InputError(
+            f"picture of shape {picture.shape} over labels of shape {labels.shape}",
+            expected="the same height and width",
+        )
+    if picture is None:
+        picture, alpha = np.full((*labels.shape, 3), 128, np.uint8), 1.0
+    table = np.zeros((len(palette) + 1, 3), np.uint8)
+    table[:-1] = np.asarray(palette, np.uint8).reshape(-1, 3)
+    known = labels < len(palette)
+    colours = np.take(table, labels if known.all() else np.where(known, labels, -1), axis=0)
+    mixed = _mix(picture, colours, alpha)
+    if borders and alpha > 0:
+        _draw_borders(mixed, labels)
+    if not known.all():
+        mixed[~known] = picture[~known]
+    return mixed
+
+
+def _mix(picture: np.ndarray, colours: np.ndarray, alpha: float) -> np.ndarray:
+    import cv2
+
+    return cv2.addWeighted(np.ascontiguousarray(picture), 1 - alpha, colours, alpha, 0)
+
+
+def _draw_borders(image: np.ndarray, labels: np.ndarray) -> None:
+    """Lines of about a 500th of the picture's short side, white, between different labels."""
+    import cv2
+
+    edge = np.zeros(labels.shape, np.uint8)
+    edge[:, 1:] = labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    width = max(1, round(min(labels.shape) / 500))
+    if width > 1:
+        edge = cv2.dilate(edge, np.ones((width, width), np.uint8))
+    image[edge.astype(bool)] = 255
