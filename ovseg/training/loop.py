@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,10 +141,10 @@ def fit(
     _trim_log(folder, first)
     model.train()
     began = time.monotonic()
-    for step in range(first, schedule.steps):
+    for step, batch in _ahead(batches, schedule, first):
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, schedule)
-        batch = batches(np.random.default_rng([schedule.seed, step])).to(device)
+        batch = batch.to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             parts = model(batch)
         optimiser.zero_grad(set_to_none=True)
@@ -163,6 +164,22 @@ def fit(
             pace = (time.monotonic() - began) / (done - first)
             left = pace * (schedule.steps - done) / 60
             report(f"{_line(row)}  {pace:.2f} s a step, {left:.0f} min left")
+
+
+def _ahead(
+    batches: Callable[[np.random.Generator], Any], schedule: Schedule, first: int
+) -> Iterator[tuple[int, Any]]:
+    """Steps with their batches; the next batch is made while the last one is used."""
+
+    def make(step: int) -> Any:
+        return batches(np.random.default_rng([schedule.seed, step]))
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, first)
+        for step in range(first, schedule.steps):
+            batch = coming.result()
+            coming = pool.submit(make, min(step + 1, schedule.steps - 1))
+            yield step, batch
 
 
 def _due(done: int, every: int, steps: int) -> bool:

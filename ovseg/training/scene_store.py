@@ -99,9 +99,25 @@ class SceneStore:
         scratch.replace(self.folder / "regions.json")
 
     def view(self, rng: np.random.Generator, side: int, step: int) -> View:
-        """Cut a random ``side`` x ``side`` part whose corner is a multiple of ``step`` pixels."""
+        """Cut a random part of a random scene; two times out of three a thing lies in it.
+
+        Args:
+            rng: decides everything.
+            side: side of the view in pixels, at most the scene's.
+            step: the view's corner is a multiple of this many pixels.
+        """
         index = int(rng.integers(len(self)))
-        top, left = (int(v) * step for v in rng.integers((self.size - side) // step + 1, size=2))
+        most = (self.size - side) // step
+        corner = rng.integers(most + 1, size=2)
+        things = [i for i, region in enumerate(self.regions[index]) if region.is_thing]
+        if things and most and rng.random() < 2 / 3:
+            rows, columns = np.nonzero(self.instances[index] == things[rng.integers(len(things))])
+            if len(rows):
+                at = int(rng.integers(len(rows)))
+                shift = rng.integers(side // 4, side - side // 4, size=2)
+                pixel = np.array([rows[at], columns[at]]) - shift
+                corner = np.clip(pixel // step, 0, most)
+        top, left = (int(v) * step for v in corner)
         part = (index, slice(top, top + side), slice(left, left + side))
         image, instances = self.images[part], self.instances[part]
         if rng.random() < 0.5:

@@ -7,6 +7,7 @@ are taught: the output of the final norm, and the values of the last block.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -75,10 +76,8 @@ def patch_batch(store: SceneStore, rng: np.random.Generator, size: int, patch: i
 def build_vit(config: dict) -> VisionTransformer:
     """The ViT of a JSON configuration: timm's arguments and ``layer_norm_eps``."""
     arguments = {k: v for k, v in config.items() if k != "layer_norm_eps"}
-    eps = config["layer_norm_eps"]
-    return VisionTransformer(
-        **arguments, norm_layer=lambda width: nn.LayerNorm(width, eps=eps), dynamic_img_size=True
-    )
+    norm = partial(nn.LayerNorm, eps=config["layer_norm_eps"])
+    return VisionTransformer(**arguments, norm_layer=norm, dynamic_img_size=True)
 
 
 def affinity_features(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
