@@ -1,7 +1,8 @@
 """Finds the golden arrays: `OVSEG_GOLDEN_DIR`, else the copy in `tests/golden/data`.
 
-The layout is `<family>/<case>`, where a case is an `.npz` file or a folder with a `case.json`. The README of a family names its arrays and their tolerances. Other sets of the same
-layout must pass the same tests, so sizes and options are read from the files.
+The layout is `<family>/<case>`, where a case is an `.npz` file or a folder with a `case.json`.
+The README of a family names its arrays and their tolerances. Other sets of the same layout must
+pass the same tests, so sizes and options are read from the files.
 """
 
 from __future__ import annotations
