@@ -57,6 +57,8 @@ class Segmentation:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        if self.palette is not None:
+            object.__setattr__(self, "palette", tuple(self.palette))
         if self.labels.ndim != 2 or self.labels.dtype.kind not in "iu" or not self.labels.size:
             raise InputError(
                 f"labels of shape {self.labels.shape} and dtype {self.labels.dtype}",
@@ -108,7 +110,8 @@ class Segmentation:
 
         Args:
             alpha: weight of the colours, from 0 (picture only) to 1 (colours only).
-            legend: list the classes that occur; the result is then larger than the picture.
+            legend: write the classes that occur onto their regions and list them, largest
+                first; the result is then larger than the picture.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -116,18 +119,13 @@ class Segmentation:
         Raises:
             ConfigError: `alpha` lies outside [0, 1].
         """
-        from ovseg.visualize.legend import Entry, with_legend
-        from ovseg.visualize.overlay import blend
+        from ovseg.visualize.overlay import blend, explained
 
-        colours = self.colours
-        image = blend(self.picture, self.labels, colours, alpha=alpha)
         if not legend:
-            return image
-        entries = [
-            Entry(self.classes[index], colours[index], count / self.labels.size)
-            for index, count in self._present()
-        ]
-        return with_legend(image, entries)
+            return blend(self.picture, self.labels, self.colours, alpha=alpha)
+        return explained(
+            self.picture, self.labels, self.colours, self.classes, self._present(), alpha=alpha
+        )
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """COCO annotations with compressed run lengths, one a class that occurs.

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from ovseg.visualize.fonts import font_for, text_size
 from ovseg.visualize.palette import Colour
 
-__all__ = ["Entry", "with_legend"]
+__all__ = ["Entry", "magnification", "text_height", "with_legend"]
 
 _SMALLEST_SIDE = 256
 _LONGEST_TEXT = 28
@@ -24,18 +24,44 @@ class Entry:
     Args:
         name: the class.
         colour: its RGB colour.
-        share: part of the picture that it covers, 0..1.
+        share: part of the picture that it covers, 0..1; None leaves it out.
     """
 
     name: str
     colour: Colour
-    share: float
+    share: float | None = None
+
+
+def magnification(shape: tuple[int, ...]) -> int:
+    """The whole factor by which a small picture grows to have room for text.
+
+    Args:
+        shape: height and width in pixels.
+
+    Returns:
+        1 for pictures of 256 px and more.
+
+    Example:
+        >>> magnification((64, 50)), magnification((480, 640))
+        (4, 1)
+    """
+    return -(-_SMALLEST_SIDE // max(shape[:2]))
+
+
+def text_height(shape: tuple[int, ...]) -> int:
+    """Height of the text that suits a picture, in pixels.
+
+    Args:
+        shape: height and width in pixels.
+
+    Returns:
+        A 34th of the short side, within 12..72.
+    """
+    return int(np.clip(round(min(shape[:2]) / 34), 12, 72))
 
 
 def with_legend(image: np.ndarray, entries: Sequence[Entry]) -> np.ndarray:
     """Put a legend beside or below a picture, whichever makes the smaller sheet.
-
-    Pictures below 256 px are enlarged by a whole factor first, so that the text has room.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -44,65 +70,55 @@ def with_legend(image: np.ndarray, entries: Sequence[Entry]) -> np.ndarray:
     Returns:
         (H', W', 3) uint8 RGB with the picture at the top left.
     """
-    factor = -(-_SMALLEST_SIDE // max(image.shape[:2]))
-    image = image.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else image
     if not entries:
         return image
     height, width = image.shape[:2]
-    size = int(np.clip(round(min(height, width) / 34), 12, 72))
+    size = text_height(image.shape)
     drawn = [_draw_entry(entry, size) for entry in entries]
-    cell = max(d.shape[1] for d in drawn), drawn[0].shape[0]
-    beside = _columns(drawn, cell, rows=max(1, (height - size) // cell[1]), size=size)
-    below = _columns(
-        drawn, cell, rows=-(-len(drawn) // max(1, (width - size) // cell[0])), size=size
-    )
-    right = _area((max(height, beside.shape[0]), width + beside.shape[1]))
-    under = _area((height + below.shape[0], max(width, below.shape[1])))
-    if right <= under:
-        return _join(image, beside, axis=1)
-    return _join(image, below, axis=0)
+    line, widest = drawn[0].shape[0], max(each.shape[1] for each in drawn)
+    beside = _columns(drawn, max(1, (height - size) // line), size)
+    below = _columns(drawn, -(-len(drawn) // max(1, (width - size) // widest)), size)
+    right = max(height, beside.shape[0]) * (width + beside.shape[1])
+    under = (height + below.shape[0]) * max(width, below.shape[1])
+    return _join(image, beside, axis=1) if right <= under else _join(image, below, axis=0)
 
 
 def _draw_entry(entry: Entry, size: int) -> np.ndarray:
     """A swatch, the class name and its share on white."""
     name = entry.name if len(entry.name) <= _LONGEST_TEXT else entry.name[: _LONGEST_TEXT - 1] + "…"
-    share = f"{100 * entry.share:.1f}%" if entry.share >= 0.0005 else "<0.1%"
-    width = (
-        round(1.6 * size)
-        + text_size(name, size)[0]
-        + size // 2
-        + text_size("00.0%", size)[0]
-        + size
-    )
+    share = _percent(entry.share)
+    text_left = round(1.6 * size)
+    share_left = text_left + text_size(name, size)[0] + size // 2
+    width = share_left + (text_size(share, size)[0] if share else 0) + size
     height = round(1.5 * size)
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     top = (height - size) // 2
     draw.rectangle((0, top, round(1.1 * size), top + size), fill=entry.colour, outline=(60, 60, 60))
-    font, text = font_for(name, size)
-    draw.text((round(1.6 * size), height // 2), text, fill=(20, 20, 20), font=font, anchor="lm")
-    font, text = font_for(share, size)
-    end = round(1.6 * size) + text_size(name, size)[0] + size // 2
-    draw.text((end, height // 2), text, fill=(120, 120, 120), font=font, anchor="lm")
+    for text, left, colour in ((name, text_left, (20, 20, 20)), (share, share_left, (120,) * 3)):
+        font, shown = font_for(text, size)
+        draw.text((left, height // 2), shown, colour, font, "lm")
     return np.asarray(canvas)
 
 
-def _columns(
-    drawn: Sequence[np.ndarray], cell: tuple[int, int], rows: int, size: int
-) -> np.ndarray:
-    columns = -(-len(drawn) // rows)
-    margin = size // 2
-    shape = (min(rows, len(drawn)) * cell[1] + 2 * margin, columns * cell[0] + 2 * margin, 3)
-    sheet = np.full(shape, 255, np.uint8)
-    for index, entry in enumerate(drawn):
-        top = margin + index % rows * cell[1]
-        left = margin + index // rows * cell[0]
-        sheet[top : top + entry.shape[0], left : left + entry.shape[1]] = entry
+def _percent(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f"{100 * share:.1f}%" if share >= 0.0005 else "<0.1%"
+
+
+def _columns(drawn: Sequence[np.ndarray], most_rows: int, size: int) -> np.ndarray:
+    """Entries in columns of equal length, each as wide as it needs to be."""
+    rows = -(-len(drawn) // -(-len(drawn) // most_rows))
+    columns = [_stack(drawn[start : start + rows], axis=0) for start in range(0, len(drawn), rows)]
+    return np.pad(_stack(columns, axis=1), ((size // 2,) * 2,) * 2 + ((0, 0),), constant_values=255)
+
+
+def _stack(parts: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    sheet = parts[0]
+    for part in parts[1:]:
+        sheet = _join(sheet, part, axis)
     return sheet
-
-
-def _area(shape: tuple[int, int]) -> int:
-    return shape[0] * shape[1]
 
 
 def _join(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:

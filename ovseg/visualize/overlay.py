@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ovseg.errors import ConfigError, InputError
+from ovseg.visualize.legend import Entry, magnification, text_height, with_legend
 from ovseg.visualize.palette import Colour
+from ovseg.visualize.tags import with_tags
 
-__all__ = ["blend"]
+__all__ = ["blend", "explained"]
 
 
 def blend(
@@ -60,6 +62,41 @@ def blend(
     if not known.all():
         mixed[~known] = picture[~known]
     return mixed
+
+
+def explained(
+    picture: np.ndarray | None,
+    labels: np.ndarray,
+    palette: Sequence[Colour],
+    classes: Sequence[str],
+    present: Sequence[tuple[int, int]],
+    *,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """A blended picture with the names of its classes on their regions and in a legend.
+
+    Pictures below 256 px are enlarged by a whole factor, so that the text has room.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, or None.
+        labels: (H, W) integers.
+        palette: RGB colour of each class.
+        classes: name of each class.
+        present: (class index, pixels) of the classes to list, in this order.
+        alpha: weight of the colours.
+
+    Returns:
+        (H', W', 3) uint8 RGB with the picture at the top left.
+    """
+    entries = [Entry(classes[i], palette[i], count / labels.size) for i, count in present]
+    factor = magnification(labels.shape)
+    if factor > 1:
+        labels = labels.repeat(factor, axis=0).repeat(factor, axis=1)
+        if picture is not None:
+            picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    image = blend(picture, labels, palette, alpha=alpha)
+    named = [(i, classes[i]) for i, _ in present]
+    return with_legend(with_tags(image, labels, named, text_height(labels.shape)), entries)
 
 
 def _mix(picture: np.ndarray, colours: np.ndarray, alpha: float) -> np.ndarray:
