@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ovseg.files import TEMP_PREFIX
+
 __all__ = ["Journal", "append_line"]
 
 
@@ -81,7 +83,7 @@ class Journal:
         self._catch_up()
         if not self._stale and self._offset == self._size():
             return
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"{TEMP_PREFIX}{self.path.name}.tmp")
         try:
             with self.path.open("rb") as source, temporary.open("wb") as target:
                 for start, line in _lines(source):

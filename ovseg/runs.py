@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.files import write_atomic
+from ovseg.files import TEMP_PREFIX, write_atomic
 from ovseg.journal import Journal, append_line
 
 __all__ = ["RunFolder", "differences"]
+
+_CLAIMS = ".claims"
 
 
 class RunFolder:
@@ -175,6 +177,8 @@ class RunFolder:
 
     def _tidy(self) -> None:
         """Remove what a crash or an earlier run left behind."""
+        if (self.root / "run.json").exists():
+            _remove_temporary_files(self.root)
         shutil.rmtree(self.root / _CLAIMS, ignore_errors=True)
         (self.root / "errors.jsonl").unlink(missing_ok=True)
         self._journal.tidy()
@@ -205,9 +209,6 @@ class RunFolder:
     def _write(self, name: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
         write_atomic(self.root / name, text.encode())
-
-
-_CLAIMS = ".claims"
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
@@ -242,6 +243,13 @@ def _brief(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """Return data as JSON will give it back, so that it can be compared with what was read."""
     return json.loads(json.dumps(value, default=str))
+
+
+def _remove_temporary_files(root: Path) -> None:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.startswith(TEMP_PREFIX) and name.endswith(".tmp"):
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,247 @@
+"""The model as people use it: load once, then segment any picture by any words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from ovseg.config_files import SUFFIXES, read_model_spec
+from ovseg.devices import choose_device, choose_precision
+from ovseg.errors import CheckpointError, ConfigError
+from ovseg.zoo import MODELS, ModelEntry, entry
+
+if TYPE_CHECKING:
+    from ovseg.pictures import PictureSource, ReadOptions
+    from ovseg.pipeline import Pipeline
+    from ovseg.segmentation import Segmentation
+    from ovseg.vocabulary import Vocabulary
+
+__all__ = ["Segmenter", "load", "model_spec"]
+
+REFINERS: dict[str, dict[str, Any] | None] = {"none": None, "pamr": {"type": "PamrRefiner"}}
+
+
+class Segmenter:
+    """A loaded model, ready for any vocabulary; made by `load`.
+
+    Attributes:
+        name: the model's name, or the path of its configuration.
+        device: where it runs, for example "cuda:0".
+        precision: "fp32", "bf16" or "fp16".
+        pipeline: the inference path itself, plain torch.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, name: str, device: str, precision: str) -> None:
+        self.pipeline = pipeline
+        self.name = name
+        self.device = device
+        self.precision = precision
+
+    def __repr__(self) -> str:
+        return f"Segmenter({self.name!r}, device={self.device!r}, precision={self.precision!r})"
+
+    @overload
+    def segment(
+        self,
+        picture: PictureSource,
+        classes: str | Sequence[str] | Vocabulary,
+        *,
+        background: str = ...,
+        options: ReadOptions | None = ...,
+        palette: Sequence[tuple[int, int, int]] | None = ...,
+    ) -> Segmentation: ...
+
+    @overload
+    def segment(
+        self,
+        picture: list[PictureSource] | tuple[PictureSource, ...],
+        classes: str | Sequence[str] | Vocabulary,
+        *,
+        background: str = ...,
+        options: ReadOptions | None = ...,
+        palette: Sequence[tuple[int, int, int]] | None = ...,
+    ) -> list[Segmentation]: ...
+
+    def segment(
+        self,
+        picture: Any,
+        classes: str | Sequence[str] | Vocabulary,
+        *,
+        background: str = "none",
+        options: ReadOptions | None = None,
+        palette: Sequence[tuple[int, int, int]] | None = None,
+    ) -> Segmentation | list[Segmentation]:
+        """Label every pixel of a picture, or of each picture of a list.
+
+        Args:
+            picture: path, PIL image or (H, W, 3) uint8 RGB array; a list gives a list.
+            classes: names such as `["sky", "house; home"]` (`;` between synonyms), one text
+                `"sky, house; home"`, a file, a built-in list such as `"ade20k"`, or a
+                `Vocabulary`.
+            background: "none", "auto" (adds a class of generic surroundings) or names that make
+                up the background, such as `"wall; floor"`. A model with a threshold needs a
+                background class, so then "none" means "auto".
+            options: how pictures are read.
+            palette: an RGB colour a class for drawings.
+
+        Returns:
+            A `Segmentation` with labels of the upright picture's size.
+
+        Raises:
+            InputError: the picture cannot be used.
+            PromptError: the classes cannot be used.
+            RuntimeLimitError: memory is not enough.
+        """
+        vocabulary = self.vocabulary(classes, background)
+        if isinstance(picture, (list, tuple)):
+            return [self._segment(one, vocabulary, options, palette) for one in picture]
+        return self._segment(picture, vocabulary, options, palette)
+
+    def vocabulary(
+        self, classes: str | Sequence[str] | Vocabulary, background: str = "none"
+    ) -> Vocabulary:
+        """Return the vocabulary that `segment` uses for these arguments.
+
+        Raises:
+            PromptError: the classes cannot be used.
+        """
+        from ovseg.vocabulary import Vocabulary
+
+        vocabulary = Vocabulary.parse(classes)
+        if background == "none" and self.threshold > 0:
+            background = "auto"
+        return vocabulary.with_background(background)
+
+    @property
+    def threshold(self) -> float:
+        """Pixels whose best probability is below this become background; 0 for none."""
+        return float(self.pipeline.protocol().get("threshold") or 0.0)
+
+    def protocol(self) -> dict[str, Any]:
+        """Return every setting that moves the result, with the hash of the weights."""
+        return {**self.pipeline.protocol(), "precision": self.precision}
+
+    def _segment(
+        self,
+        source: Any,
+        vocabulary: Vocabulary,
+        options: ReadOptions | None,
+        palette: Sequence[tuple[int, int, int]] | None,
+    ) -> Segmentation:
+        from ovseg.pictures import ReadOptions, read_picture
+        from ovseg.segmentation import Segmentation
+
+        picture = read_picture(source, options or ReadOptions())
+        decoded = self.pipeline(picture.pixels, vocabulary)
+        return Segmentation(
+            labels=decoded.labels,
+            classes=vocabulary.classes,
+            scores=decoded.scores,
+            picture=picture.pixels,
+            palette=palette,
+        )
+
+
+def load(
+    name_or_config: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    refine: str | None = None,
+    *,
+    test_cfg: Mapping[str, Any] | None = None,
+) -> Segmenter:
+    """Load a model.
+
+    Args:
+        name_or_config: a name from `ovseg.list_models()`, or a configuration file: `.json` or
+            `.yaml` data, or an mmseg `.py` configuration. Reading a `.py` file runs it, so take
+            them only from people you trust.
+        checkpoint: a local file of weights to use in place of the model's own.
+        device: "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps".
+        precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
+        refine: "pamr" sharpens the borders, "none" does not; None leaves it to the model.
+        test_cfg: test settings to change, for example `{"threshold": 0.3}`.
+
+    Returns:
+        A `Segmenter` that takes any vocabulary.
+
+    Raises:
+        ConfigError: an unknown name, device or setting; raised before any weights are read.
+        CheckpointError: the weights are not there, damaged or of another model.
+    """
+    device = choose_device(device)
+    precision = choose_precision(precision, device)
+    spec = model_spec(name_or_config, checkpoint, refine=refine, test_cfg=test_cfg)
+    from ovseg.pipeline import build_pipeline
+
+    name = str(name_or_config)
+    try:
+        pipeline = build_pipeline(spec, device=device, precision=precision)
+    except CheckpointError as error:
+        if name in MODELS and checkpoint is None:
+            raise _with_ways_out(error, entry(name)) from error
+        raise
+    return Segmenter(pipeline, name=name, device=device, precision=precision)
+
+
+def model_spec(
+    name_or_config: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | None = None,
+    *,
+    refine: str | None = None,
+    test_cfg: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the plain data a model is built from, with the caller's changes; see `load`.
+
+    Raises:
+        ConfigError: an unknown name, an unreadable configuration or an unknown refiner.
+        CheckpointError: the checkpoint is no file.
+    """
+    name = os.fspath(name_or_config)
+    if name in MODELS or not _looks_like_path(name):
+        spec = entry(name).fresh_spec()
+    else:
+        spec = deepcopy(read_model_spec(name))
+    if checkpoint is not None:
+        path = Path(checkpoint)
+        if not path.is_file():
+            raise CheckpointError("no such file of weights", where=path, fix="check the path")
+        spec["backbone"] = {**spec.get("backbone", {}), "pretrained": str(path)}
+    if refine is not None:
+        spec["refiner"] = _refiner(refine)
+    spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
+    return spec
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.endswith(SUFFIXES) or os.sep in name or Path(name).is_file()
+
+
+def _refiner(name: str) -> dict[str, Any] | None:
+    if name == "sam":
+        raise ConfigError(
+            "this version has no SAM refiner", where="refine", fix="use 'pamr' or 'none'"
+        )
+    if name not in REFINERS:
+        raise ConfigError(f"unknown refiner {name!r}", where="refine", expected="none or pamr")
+    return deepcopy(REFINERS[name])
+
+
+def _with_ways_out(error: CheckpointError, model: ModelEntry) -> CheckpointError:
+    """Add to an error about a named model's weights how to get them."""
+    ways = [
+        f"download {w.source()} ({w.size}) and give it with checkpoint= or --checkpoint FILE"
+        for w in model.weights
+        if w.asset is None
+    ]
+    if error.fix:
+        ways.insert(0, error.fix)
+    if model.name != "maskclip-tiny":
+        ways.append("for an offline demo on drawn scenes take 'maskclip-tiny' (-m maskclip-tiny)")
+    return CheckpointError(
+        error.what, where=error.where, expected=error.expected, fix="; or ".join(ways)
+    )

@@ -1,0 +1,56 @@
+import pytest
+
+from ovseg.errors import ConfigError
+from ovseg.zoo import DEFAULT_MODEL, MODELS, entry, list_models
+
+
+def test_lists_by_pattern():
+    assert list_models() == sorted(MODELS)
+    assert list_models("*tiny*") == ["maskclip-tiny"]
+    assert set(list_models("maskclip-vit-?16*")) == {n for n in MODELS if "vit-b16" in n}
+    assert list_models("nothing") == []
+
+
+def test_an_unknown_name_gets_the_closest_ones():
+    with pytest.raises(ConfigError, match=r"'maskclip-vitb16'.*maskclip-vit-b16.*ovseg models"):
+        entry("maskclip-vitb16")
+
+
+def test_the_default_is_no_demo():
+    assert entry(DEFAULT_MODEL).needs() != "nothing, it is bundled"
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_entry_is_complete(name):
+    model = entry(name)
+    assert model.summary
+    assert model.method
+    assert model.licence()
+    assert model.spec["backbone"]["pretrained"]
+    for weights in model.weights:
+        assert weights.asset or weights.hub or weights.url
+        assert weights.sha256 is None or weights.sha256 in weights.url
+
+
+def test_a_fresh_spec_may_be_changed():
+    entry("maskclip-tiny").fresh_spec()["backbone"]["model"] = "other"
+    assert entry("maskclip-tiny").spec["backbone"]["model"] == "asset:clip_tiny.json"
+
+
+def test_the_bundled_weights_are_there():
+    (weights,) = entry("maskclip-tiny").weights
+    assert weights.path().is_file()
+    assert entry("maskclip-tiny").needs() == "nothing, it is bundled"
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])
+def test_finds_weights_in_the_hub_cache(tmp_path, monkeypatch, variable):
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    (weights,) = entry(DEFAULT_MODEL).weights
+    assert weights.path() is None
+    hub = tmp_path if variable == "HF_HUB_CACHE" else tmp_path / "hub"
+    folder = hub / "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K" / "snapshots" / "1"
+    folder.mkdir(parents=True)
+    (folder / "open_clip_model.safetensors").touch()
+    assert weights.path() == folder / "open_clip_model.safetensors"
