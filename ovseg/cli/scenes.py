@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 
 from ovseg.errors import InputError
 
@@ -42,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: if size, count or seeds are out of range, or OUT cannot be written.
     """
+    from ovseg.progress import Progress
     from ovseg.scenes.write import write_scenes
 
     size = _size(args.size)
-    folder = write_scenes(args.out, args.count, args.seed, size, _progress)
+    with Progress(args.count) as bar:
+        folder = write_scenes(args.out, args.count, args.seed, size, lambda *_: bar.step())
     last = args.seed + args.count - 1
     print(f"{args.count} scenes of {size[0]}x{size[1]} px, seeds {args.seed} to {last}: {folder}")
     return 0
@@ -58,10 +59,3 @@ def _size(text: str) -> tuple[int, int]:
             f"cannot read the size {text!r}", where="--size", expected="HxW, such as 224x320"
         )
     return int(found[1]), int(found[2])
-
-
-def _progress(done: int, count: int) -> None:
-    """A counter on a terminal; nothing in a log file."""
-    if sys.stderr.isatty():
-        end = "\n" if done == count else ""
-        print(f"\rdrawn {done} of {count}", end=end, file=sys.stderr, flush=True)

@@ -19,6 +19,7 @@ THING_IDS: dict[str, int] = {name: len(STUFF) + i for i, name in enumerate(THING
 _NAMES = tuple(THINGS)
 _STUFF_NAMES = tuple(STUFF)
 _SMALLEST = 8  # pixels: the shortest side of a drawn thing
+_GROWTH = 1.2  # a thing at the front edge is larger than its usual scale by this much
 _TRIES = 5
 _COVERED = 0.45  # share of another thing that a new one may hide
 
@@ -99,7 +100,7 @@ def _spot(
     if not side:
         low, high = thing.scale
         nearness = y / height if place != "sky" else rng.random()
-        share = low + (high - low) * (0.5 * nearness + 0.5 * rng.random())
+        share = low + (high * _GROWTH - low) * (0.4 * nearness + 0.6 * rng.random())
         side = max(_SMALLEST, round(share * min(height, width)))
     base = side // 2 if place == "sky" else round(side * 0.92)
     top = min(max(y - base, -side // 4), height - (side * 3) // 4)

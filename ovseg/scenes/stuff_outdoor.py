@@ -60,7 +60,7 @@ _SNOWS: tuple[tuple[RGB, ...], ...] = (
 _ROCKS: tuple[tuple[RGB, ...], ...] = (
     ((40, 40, 46), (112, 112, 120), (186, 186, 192)),
     ((48, 36, 28), (122, 96, 76), (194, 168, 142)),
-    ((42, 40, 62), (108, 104, 138), (176, 172, 204)),
+    ((40, 40, 54), (104, 104, 126), (174, 174, 196)),
     ((62, 34, 28), (142, 90, 72), (208, 158, 132)),
 )
 _LEAVES: tuple[tuple[RGB, ...], ...] = (
@@ -165,7 +165,7 @@ def paint_hedge(height: int, width: int, rng: np.random.Generator, unit: float) 
 
 def _leaves(rng: np.random.Generator, side: int, unit: float) -> np.ndarray:
     """A square of leaves as uint8 brightness that continues over its own edges."""
-    count = 230
+    count = 150
     half = np.maximum(rng.uniform(2.6, 5.0, count) * unit, 1.0)
     # Directions from a short table: sines differ in the last digit between machines.
     across, down = _DIRECTIONS[rng.integers(len(_DIRECTIONS), size=count)].T

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ovseg.files import write_atomic
 from ovseg.scenes.stuff import STUFF
 from ovseg.scenes.things import THINGS
 from ovseg.scenes.world import CLASSES
@@ -31,9 +31,7 @@ def colour_lines() -> tuple[str, ...]:
 def write_vocabularies(folder: Path) -> None:
     """Write `scenes.txt` and `scenes_colours.txt` into a folder, each file whole."""
     for name, lines in (("scenes", scene_lines()), ("scenes_colours", colour_lines())):
-        part = folder / f".{name}.part"
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        os.replace(part, folder / f"{name}.txt")
+        write_atomic(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines).encode())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ovseg.errors import InputError
+from ovseg.files import write_atomic
 from ovseg.scenes.world import CLASSES, check_seeds, check_size, draw_scene
 
 __all__ = ["write_scenes"]
@@ -40,41 +40,22 @@ def write_scenes(
 
     Raises:
         InputError: if seeds or size are out of range, or the folder cannot be written.
+        RuntimeLimitError: if the disk is full; what is written by then stays.
     """
     seeds = check_seeds(seed, count)
     size = check_size(size)
     folder = Path(out)
-    pictures, label_maps = folder / "img_dir", folder / "ann_dir"
-    try:
-        pictures.mkdir(parents=True, exist_ok=True)
-        label_maps.mkdir(exist_ok=True)
-        _write(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
-        for done, number in enumerate(seeds, start=1):
-            scene = draw_scene(number, size)
-            name = f"{number:07d}.png"
-            # The label map goes first: every picture that is there then has its labels.
-            _write(label_maps / name, _png(scene.labels))
-            _write(pictures / name, _png(cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)))
-            if progress is not None:
-                progress(done, count)
-    except OSError as error:
-        raise InputError(
-            f"cannot write scenes: {error.strerror or error}",
-            where=folder,
-            expected="a folder that can be written, or a new name",
-        ) from error
+    write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
+    for done, number in enumerate(seeds, start=1):
+        scene = draw_scene(number, size)
+        name = f"{number:07d}.png"
+        # The label map goes first: every picture that is there then has its labels.
+        write_atomic(folder / "ann_dir" / name, _png(scene.labels))
+        write_atomic(folder / "img_dir" / name, _png(cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)))
+        if progress is not None:
+            progress(done, count)
     return folder
 
 
 def _png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole: under another name first, then moved to its place."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
