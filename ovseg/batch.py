@@ -99,18 +99,17 @@ class Batch:
         progress.step()
 
     def _segment(self, item: Item) -> tuple[Segmentation, dict[str, Any]]:
-        from ovseg.pictures import read_picture
-
         start = time.perf_counter()
-        picture = read_picture(item.path, self.options)
-        result = self.model.segment(picture.pixels, self.vocabulary, palette=self.palette)
+        result = self.model.segment(
+            item.path, self.vocabulary, options=self.options, palette=self.palette
+        )
         height, width = result.labels.shape
         details = {
             "width": width,
             "height": height,
             "seconds": round(time.perf_counter() - start, 3),
             "classes": {name: round(share, 6) for name, share in result.shares().items()},
-            "notes": dict(picture.notes),
+            "notes": result.notes,
         }
         if "coco" in self.formats:
             details["segments"] = result.to_coco()

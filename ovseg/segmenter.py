@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ovseg.segmentation import Segmentation
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["Segmenter", "load", "model_spec"]
+__all__ = ["Segmenter", "choose_vocabulary", "load", "model_spec"]
 
 REFINERS: dict[str, dict[str, Any] | None] = {"none": None, "pamr": {"type": "PamrRefiner"}}
 
@@ -108,12 +108,7 @@ class Segmenter:
         Raises:
             PromptError: the classes cannot be used.
         """
-        from ovseg.vocabulary import Vocabulary
-
-        vocabulary = Vocabulary.parse(classes)
-        if background == "none" and self.threshold > 0:
-            background = "auto"
-        return vocabulary.with_background(background)
+        return choose_vocabulary(classes, background, threshold=self.threshold)
 
     @property
     def threshold(self) -> float:
@@ -142,6 +137,8 @@ class Segmenter:
             scores=decoded.scores,
             picture=picture.pixels,
             palette=palette,
+            source=picture.source,
+            notes=picture.notes,
         )
 
 
@@ -186,6 +183,33 @@ def load(
             raise _with_ways_out(error, entry(name)) from error
         raise
     return Segmenter(pipeline, name=name, device=device, precision=precision)
+
+
+def choose_vocabulary(
+    classes: str | Sequence[str] | Vocabulary,
+    background: str = "none",
+    *,
+    threshold: float = 0.0,
+    merge_duplicates: bool = False,
+) -> Vocabulary:
+    """Return the vocabulary for what a caller gave, with its background class.
+
+    Args:
+        classes: as for `Segmenter.segment`.
+        background: "none", "auto" or names. Doubtful pixels need a class to go to, so with a
+            threshold "none" means "auto".
+        threshold: the model's threshold.
+        merge_duplicates: merge classes of the same name instead of refusing them.
+
+    Raises:
+        PromptError: the classes cannot be used.
+    """
+    from ovseg.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.parse(classes, merge_duplicates=merge_duplicates)
+    if background == "none" and threshold > 0:
+        background = "auto"
+    return vocabulary.with_background(background)
 
 
 def model_spec(

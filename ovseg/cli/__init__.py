@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
@@ -55,9 +56,8 @@ class _Parser(argparse.ArgumentParser):
         return args
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage line and the message, exit with status 2."""
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"ovseg: error: {message}\n")
+        """Print the message and where to read more, exit with status 2."""
+        self.exit(USAGE, f"ovseg: error: {message}\nsee '{self.prog} --help'\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,14 +119,15 @@ def _unknown_verb(word: str) -> str:
 def _guarded(args: argparse.Namespace) -> int:
     """Run a verb; every way it can end becomes an exit status, and a sentence if it went wrong."""
     try:
-        with _sigterm_raises():
+        with _sigterm_raises(), _plain_warnings():
             return args.run(args)
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as stop:
         return int(stop.code or 0)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output went away, as in `ovseg models | head -1`
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except Exception as error:
         return _report(error, debug=args.debug)
@@ -162,3 +163,15 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings as sentences, without the line of code that gave them."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"ovseg: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -14,7 +14,9 @@ EXAMPLE = "ovseg models '*vit-b16*'"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
-    parser.add_argument("pattern", nargs="?", default="*", help="names to show, e.g. '*tiny*'")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", help="names to show, e.g. '*tiny*' or a part of a name"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON with all details")
 
 
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from ovseg.zoo import entry, list_models
 
-    names = list_models(args.pattern)
+    names = list_models(args.pattern) or list_models(f"*{args.pattern}*")
     if not names:
         raise ConfigError(
             f"no model matches {args.pattern!r}",
@@ -72,7 +74,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
     ]
     notes = [f"  {row['name']}: {row['summary']}" for row in rows]
-    return "\n".join([*lines, "", *notes, "", "* default of 'ovseg segment'"])
+    legend = ["", "* default of 'ovseg segment'"] if any(row["default"] for row in rows) else []
+    return "\n".join([*lines, "", *notes, *legend])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
