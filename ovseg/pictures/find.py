@@ -210,10 +210,13 @@ def _repeated(full: np.ndarray, stems: np.ndarray) -> np.ndarray:
     A stem must differ from the stem and from the whole name of every other picture: `a.jpg`
     that keeps its extension beside `a.png` must not meet `a.jpg.png`.
     """
-    _, first = np.unique(full, return_index=True)
-    keys = np.concatenate([full[first], stems[first][stems[first] != full[first]]])
-    values, counts = np.unique(keys, return_counts=True)
-    return values[counts > 1]
+    order = np.argsort(full)
+    full, stems = full[order], stems[order]
+    different = np.append(full[1:] != full[:-1], True)
+    full, stems = full[different], stems[different]
+    keys = np.concatenate([full, stems[stems != full]])
+    keys.sort()
+    return np.unique(keys[1:][keys[1:] == keys[:-1]])
 
 
 def _contains(values: np.ndarray, value: int) -> bool:

@@ -38,14 +38,15 @@ def directories(data: bytes) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
     """The tags of every page, in order; a chain that bites its tail ends there."""
     file = io.BytesIO(data)
     header = file.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+    position = TiffImagePlugin.ImageFileDirectory_v2(header).next
     seen: set[int] = set()
-    while tags.next and tags.next not in seen:
-        seen.add(tags.next)
-        file.seek(tags.next)
-        tags = TiffImagePlugin.ImageFileDirectory_v2(header, next=tags.next)
+    while position and position not in seen:
+        seen.add(position)
+        file.seek(position)
+        tags = TiffImagePlugin.ImageFileDirectory_v2(header)
         tags.load(file)
         yield tags
+        position = tags.next
 
 
 def needs_all_bands(tags: Tags) -> bool:

@@ -60,12 +60,13 @@ def text_height(shape: tuple[int, ...]) -> int:
     return int(np.clip(round(min(shape[:2]) / 34), 12, 72))
 
 
-def with_legend(image: np.ndarray, entries: Sequence[Entry]) -> np.ndarray:
+def with_legend(image: np.ndarray, entries: Sequence[Entry], size: int | None = None) -> np.ndarray:
     """Put a legend beside or below a picture, whichever makes the smaller sheet.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         entries: what to list, in this order.
+        size: height of the text in pixels; None takes what suits the picture.
 
     Returns:
         (H', W', 3) uint8 RGB with the picture at the top left.
@@ -73,7 +74,7 @@ def with_legend(image: np.ndarray, entries: Sequence[Entry]) -> np.ndarray:
     if not entries:
         return image
     height, width = image.shape[:2]
-    size = text_height(image.shape)
+    size = size or text_height(image.shape)
     drawn = [_draw_entry(entry, size) for entry in entries]
     line, widest = drawn[0].shape[0], max(each.shape[1] for each in drawn)
     beside = _columns(drawn, max(1, (height - size) // line), size)

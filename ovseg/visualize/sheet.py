@@ -62,7 +62,7 @@ def contact_sheet(
             sheet.paste(fitted, (left, top + (height - fitted.height) // 2))
         if captions:
             _write(draw, captions[index], _GAP, top + height + _GAP // 2, shape[1] - 2 * _GAP)
-    return with_legend(np.array(sheet), entries)
+    return with_legend(np.array(sheet), entries, _TEXT)
 
 
 def _check(
