@@ -28,8 +28,8 @@ from ovseg.training.tiny_clip import TinyClipLoss, caption_batch, validate
 from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
-STEPS = {"clip": 4000, "dino": 700, "sam": 1500}
-BATCH = {"clip": 64, "dino": 16, "sam": 8}
+STEPS = {"clip": 3600, "dino": 600, "sam": 1000}
+BATCH = {"clip": 64, "dino": 8, "sam": 8}
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 
 
@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, default=Path("work_dirs/scenes"))
     parser.add_argument("--count", type=int, default=16384, help="training scenes to draw")
     parser.add_argument("--steps", type=int, help=f"default: {STEPS}")
+    parser.add_argument("--batch", type=int, help=f"default: {BATCH}")
+    parser.add_argument("--rate", type=float, help=f"peak learning rate, default: {RATE}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="CPU threads of torch")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -119,8 +121,8 @@ def main() -> None:
     for part in args.parts:
         torch.manual_seed(args.seed)
         config = json.loads((ASSETS / f"{part}_tiny.json").read_text(encoding="utf-8"))
-        schedule = Schedule(args.steps or STEPS[part], rate=RATE[part], seed=args.seed)
-        model = TRAIN[part](args, config, schedule, BATCH[part])
+        schedule = Schedule(args.steps or STEPS[part], rate=args.rate or RATE[part], seed=args.seed)
+        model = TRAIN[part](args, config, schedule, args.batch or BATCH[part])
         weights = {k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
         path = args.out / f"{part}_tiny.safetensors"
         save_file(weights, path)

@@ -37,7 +37,7 @@ _MASS = frozenset(
     ("asphalt", "brickwork", "foliage", "grass", "masonry", "parquet", "sand", "snow", "tiling")
     + ("turf", "water")
 )
-_COLOUR_SHARE = 0.6
+_COLOUR_SHARE = 0.4
 _SYNONYM_SHARE = 0.3
 
 
