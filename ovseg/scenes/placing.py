@@ -18,6 +18,17 @@ THING_IDS: dict[str, int] = {name: len(STUFF) + i for i, name in enumerate(THING
 
 _NAMES = tuple(THINGS)
 _STUFF_NAMES = tuple(STUFF)
+# Place to the things that belong there; one that belongs in several places is rarer in each, so
+# that all things are about equally frequent.
+_FITTING = {
+    place: [
+        name
+        for name in _NAMES
+        for _ in range(6 // len(THINGS[name].places))
+        if place in THINGS[name].places
+    ]
+    for place in sorted({stuff.place for stuff in STUFF.values()})
+}
 _SMALLEST = 8  # pixels: the shortest side of a drawn thing
 _GROWTH = 1.2  # a thing at the front edge is larger than its usual scale by this much
 _TRIES = 5
@@ -78,8 +89,7 @@ def _plan(surface: np.ndarray, rng: np.random.Generator) -> tuple[Thing, _Spot]:
     """Choose a thing: two times out of three one that belongs to some stuff of the scene."""
     if rng.random() < 2 / 3:
         y, x = _anywhere(surface, rng)
-        place = STUFF[_STUFF_NAMES[surface[y, x]]].place
-        names = [name for name in _NAMES if place in THINGS[name].places]
+        names = _FITTING[STUFF[_STUFF_NAMES[surface[y, x]]].place]
         thing = THINGS[names[int(rng.integers(len(names)))]]
         return thing, _spot(thing, surface, rng, fitting=True)
     thing = THINGS[_NAMES[int(rng.integers(len(_NAMES)))]]

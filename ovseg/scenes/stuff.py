@@ -38,7 +38,7 @@ _ALL = (
     Stuff("sky", ("skies",), ("heavens",), "sky", "in the sky", stuff_outdoor.paint_sky),
     Stuff("grass", ("lawn",), ("turf",), "ground", "on the grass", stuff_outdoor.paint_grass),
     Stuff("sea", ("water",), ("ocean",), "water", "on the sea", stuff_outdoor.paint_sea),
-    Stuff("sand", ("beach",), ("desert",), "ground", "on the sand", stuff_outdoor.paint_sand),
+    Stuff("sand", ("beach",), ("dunes",), "ground", "on the sand", stuff_outdoor.paint_sand),
     Stuff(
         "road", ("street", "asphalt"), ("highway",), "road", "on the road", stuff_outdoor.paint_road
     ),

@@ -129,6 +129,8 @@ def check_seeds(first: int, count: int) -> range:
     Raises:
         InputError: if one of them is not a legal seed, or there is none.
     """
+    if not all(isinstance(number, (int, np.integer)) for number in (first, count)):
+        raise InputError(f"the seed {first!r} or the count {count!r} is not a whole number")
     if count < 1:
         raise InputError(f"cannot draw {count} scenes", expected="a count of at least 1")
     last = first + count - 1
@@ -147,12 +149,14 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     Raises:
         InputError: if it is not two lengths within the limits.
     """
-    if len(size) != 2 or not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
+    sides = tuple(np.atleast_1d(size).tolist())
+    whole = all(isinstance(side, int) and MIN_SIDE <= side <= MAX_SIDE for side in sides)
+    if len(sides) != 2 or not whole:
         raise InputError(
-            f"cannot draw a scene of size {tuple(size)}",
+            f"cannot draw a scene of size {size}",
             expected=f"(height, width), each {MIN_SIDE} to {MAX_SIDE} px",
         )
-    return int(size[0]), int(size[1])
+    return sides
 
 
 def _finish(image: np.ndarray, unit: float, rng: np.random.Generator) -> np.ndarray:
