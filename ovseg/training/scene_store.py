@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ _CHUNK = 64
 
 def _draw(seeds: list[int], size: int) -> tuple[np.ndarray, np.ndarray, list]:
     scenes = [draw_scene(seed, (size, size)) for seed in seeds]
-    regions = [[(r.class_id, r.name, r.colour, r.is_thing) for r in s.regions] for s in scenes]
+    regions = [[astuple(region) for region in scene.regions] for scene in scenes]
     return (
         np.stack([s.image for s in scenes]),
         np.stack([s.instances for s in scenes]),
