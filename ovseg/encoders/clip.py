@@ -230,19 +230,20 @@ def build_clip(
         raise ConfigError(f"towers {towers!r}", where="towers", expected=", ".join(TOWERS))
     config = read_model_config(model)
     source = find_weights(pretrained, config.name) if pretrained is not None else None
-    known = None if source is None else source.quick_gelu
-    if source is not None and is_torchscript(source.path):
-        known = True
-    vision_act, text_quick = pick_activation(act_layer, config, known)
-    clip = build_model(config, text_quick)
+    vision_act, text_quick = pick_activation(act_layer, config, source and source.quick_gelu)
+    path = source and source.local()
+    if path is not None and is_torchscript(path):
+        vision_act, text_quick = pick_activation(act_layer, config, True)
+    whole = path is not None and towers == "both"
+    clip = build_model(config, text_quick, initialise=not whole)
     set_activation(clip.visual, vision_act)
     if ln_eps is not None:
         set_norm_eps(clip.visual, ln_eps)
-    if source is None:
+    if path is None:
         digest = hash_state(clip.state_dict())
     else:
-        digest = sha256(source.path)
-        _load(clip, source.path, config.name, position_rule, towers, check_finite)
+        _load(clip, path, config.name, position_rule, towers, check_finite)
+        digest = sha256(path)
     stated = (source.preprocess_cfg if source else {}) | config.preprocess_cfg
     encoder = ClipEncoder(
         clip,
@@ -264,7 +265,7 @@ def _load(
     state = to_open_clip(read_state_dict(path, check_finite=check_finite), wanted)
     tower = tower_for(clip.visual, rule)
     fit_positions(state, tower.position_key, tower.native_grid, tower.position_prefix, rule, path)
-    load_strict(clip, state, where=path, towers=towers, hint=_hint(state, name))
+    load_strict(clip, state, where=path, towers=towers, hint=lambda: _hint(state, name))
 
 
 def _hint(state: Mapping[str, Tensor], name: str) -> str:
@@ -272,5 +273,5 @@ def _hint(state: Mapping[str, Tensor], name: str) -> str:
 
     found = suggest_model(state, list_models())
     if found is None or found == name:
-        return f"give the model that these weights were trained for, instead of {name}"
+        found = "that these weights were trained for"
     return f"give the model {found} instead of {name}"

@@ -1,4 +1,4 @@
-"""Where weight files come from: the package's assets, a path, a URL or a hub."""
+"""Where weight files come from: the package's assets, a path, a tag, a hub or a URL."""
 
 from __future__ import annotations
 
@@ -6,9 +6,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ovseg.encoders.fetch import CLIP_FILES, Remote, fetch, parse_remote, published_digest
 from ovseg.errors import CheckpointError
 
+__all__ = ["WeightSource", "asset_path", "find_weights"]
+
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """A weights file, here or elsewhere, and what its origin states.
+
+    Attributes:
+        file: the file on this machine, or where it lies elsewhere.
+        quick_gelu: whether it was trained with QuickGELU; None where unknown.
+        preprocess_cfg: mean and std that it was trained with, where known.
+    """
+
+    file: Path | Remote
+    quick_gelu: bool | None = None
+    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
+
+    def local(self) -> Path:
+        """The file on this machine, fetched where needed.
+
+        Raises:
+            CheckpointError: it cannot be fetched.
+        """
+        return self.file if isinstance(self.file, Path) else fetch(self.file)
 
 
 def asset_path(name: str) -> Path:
@@ -28,24 +54,50 @@ def asset_path(name: str) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class WeightSource:
-    """A weights file on this machine, and what its origin states.
-
-    Attributes:
-        path: the file.
-        quick_gelu: whether it was trained with QuickGELU; None where unknown.
-        preprocess_cfg: mean and std that it was trained with, where known.
-    """
-
-    path: Path
-    quick_gelu: bool | None = None
-    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
-
-
 def find_weights(pretrained: str | Path, model: str) -> WeightSource:
-    """Resolve what `pretrained` names to a file."""
+    """Find out what `pretrained` names; nothing is fetched yet.
+
+    Args:
+        pretrained: tag of open_clip for this model, "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]"
+            or https address.
+        model: name of the model, to look up tags.
+
+    Raises:
+        CheckpointError: nothing of that kind.
+    """
     text = str(pretrained)
     if text.startswith("asset:"):
         return WeightSource(asset_path(text if Path(text).suffix else text + ".safetensors"))
-    return WeightSource(Path(pretrained))
+    tagged = _find_tag(model, text)
+    if tagged is not None:
+        return tagged
+    path = Path(pretrained).expanduser()
+    if path.exists():
+        return WeightSource(path)
+    remote = parse_remote(text)
+    if remote is not None:
+        return WeightSource(remote)
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    raise CheckpointError(
+        f"no such weights file, nor a tag of {model}",
+        where=text,
+        expected=f"a file, or one of the tags {', '.join(tags)}" if tags else "a file",
+        fix="give the path of a file with weights",
+    )
+
+
+def _find_tag(model: str, tag: str) -> WeightSource | None:
+    import open_clip
+
+    cfg = open_clip.get_pretrained_cfg(model, tag) if "/" not in tag else None
+    if not cfg:
+        return None
+    hub, _, file = cfg.get("hf_hub", "").rpartition("/")
+    url = cfg.get("url") or None
+    digest = published_digest(url) if url else None
+    files = CLIP_FILES if not file else (file,)
+    remote = Remote(hub=hub or None, files=files, url=url, sha256=digest)
+    preprocess = {key: cfg[key] for key in ("mean", "std") if key in cfg}
+    return WeightSource(remote, bool(cfg.get("quick_gelu", False)), preprocess)

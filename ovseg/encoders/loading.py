@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ def load_strict(
     *,
     where: str | Path,
     towers: str = "both",
-    hint: str | None = None,
+    hint: Callable[[], str] | None = None,
 ) -> None:
     """Copy weights into a model; every name must match.
 
@@ -32,7 +32,7 @@ def load_strict(
         state: names of the model and tensors.
         where: named in errors.
         towers: which side the file must supply, "both", "vision" or "text".
-        hint: what to do about a mismatch.
+        hint: says what to do about a mismatch.
 
     Raises:
         CheckpointError: names are missing, left over, or of another shape.
@@ -54,7 +54,7 @@ def load_strict(
         raise CheckpointError(
             f"weights do not fit the model ({counts}): {'; '.join(lines[:5])}",
             where=where,
-            fix=hint,
+            fix=hint() if hint else None,
         )
     taken = {name: state[name] for name in needed}
     with torch.no_grad():

@@ -6,11 +6,13 @@ import copy
 import difflib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import open_clip
+from torch.overrides import TorchFunctionMode
 
 from ovseg.encoders.hub import asset_path
 from ovseg.errors import ConfigError
@@ -97,8 +99,29 @@ def _from_mapping(name: str, content: Mapping[str, Any]) -> ModelConfig:
     return ModelConfig(name, copy.deepcopy(dict(cfg)), dict(content.get("preprocess_cfg", {})))
 
 
-def build_model(config: ModelConfig, quick_gelu: bool) -> open_clip.CLIP | open_clip.CustomTextCLIP:
-    """The model of open_clip with random weights.
+class _SkipInit(TorchFunctionMode):
+    """Leaves new parameters as they are: random numbers that are overwritten cost seconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in _RANDOM and (args or kwargs):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+_RANDOM = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_")
+
+
+def build_model(
+    config: ModelConfig, quick_gelu: bool, *, initialise: bool = True
+) -> open_clip.CLIP | open_clip.CustomTextCLIP:
+    """The model of open_clip, before weights are loaded.
+
+    Args:
+        config: what to build.
+        quick_gelu: activation of the text tower, and of a plain vision transformer.
+        initialise: fill it with random weights; False when all of them are loaded next.
 
     Raises:
         ConfigError: open_clip does not take the configuration.
@@ -108,7 +131,8 @@ def build_model(config: ModelConfig, quick_gelu: bool) -> open_clip.CLIP | open_
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     cfg.pop("multimodal_cfg", None)
     try:
-        return kind(**cfg)
+        with nullcontext() if initialise else _SkipInit():
+            return kind(**cfg)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise ConfigError(
             f"open_clip cannot build this model: {error}", where=config.name

@@ -11,18 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ovseg.encoders.fetch import sha256
 from ovseg.encoders.keys import unwrap
 from ovseg.errors import CheckpointError
 
 __all__ = ["hash_state", "is_torchscript", "read_state_dict", "sha256"]
 
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_state(state: dict[str, Tensor]) -> str:
@@ -36,12 +31,18 @@ def hash_state(state: dict[str, Tensor]) -> str:
 
 def is_torchscript(path: str | Path) -> bool:
     """Whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    names = _archive_names(path)
     code = any("/code/" in name for name in names)
     return code and any(name.endswith("/constants.pkl") for name in names)
+
+
+def _archive_names(path: str | Path) -> list[str]:
+    """Names in a zip archive; none when it is no archive or a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return []
 
 
 def read_state_dict(path: str | Path, *, check_finite: bool = True) -> dict[str, Tensor]:
@@ -133,25 +134,31 @@ def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
 
 
 def _read_zip(path: Path) -> dict[str, Tensor]:
-    if not zipfile.is_zipfile(path):
+    names = _archive_names(path)
+    if not names:
         raise CheckpointError(
             f"zip archive cut short at {path.stat().st_size} bytes",
             where=path,
             expected="a whole archive with its directory at the end",
             fix="download it again",
         )
-    if not is_torchscript(path):
-        return _read_pickle(path)
+    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
+    if outside:
+        raise CheckpointError(
+            f"refused: the archive holds a name that leaves its folder, {outside[0]!r}",
+            where=path,
+            fix="get the file from its original author",
+        )
+    return _read_torchscript(path) if is_torchscript(path) else _read_pickle(path)
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(str(path), map_location="cpu")
     except RuntimeError as error:
-        raise CheckpointError(
-            f"damaged TorchScript archive: {_first_line(error)}",
-            where=path,
-            fix="download it again",
-        ) from error
+        raise _damaged(path, error) from error
     return {k: v for k, v in module.state_dict().items() if k not in _NOT_WEIGHTS}
 
 
@@ -159,14 +166,15 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
-            raise CheckpointError(
-                f"refused: this pickle holds more than plain tensors ({_reason(error)})",
-                where=path,
-                fix="if you trust its author, run `ovseg convert-weights` on it in a sandbox "
-                "without network and give the safetensors file that comes out",
-            ) from error
-        raise _damaged(path, error) from error
+        reason = _refusal(error)
+        if reason is None:
+            raise _damaged(path, error) from error
+        raise CheckpointError(
+            f"refused: this pickle holds more than plain tensors ({reason})",
+            where=path,
+            fix="if you trust its author, run `ovseg convert-weights` on it in a sandbox without "
+            "network and give the safetensors file that comes out",
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise _damaged(path, error) from error
 
@@ -184,11 +192,10 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _reason(error: Exception) -> str:
-    lines = [
-        line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "WeightsUn" in line
-    ]
-    return lines[0] if lines else _first_line(error)
+def _refusal(error: Exception) -> str | None:
+    """What torch did not admit, or None where the pickle is merely damaged."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if "GLOBAL" in line or "Unsupported class" in line), None)
 
 
 def _refuse_not_finite(state: dict[str, Tensor], path: Path) -> None:
