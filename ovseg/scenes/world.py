@@ -28,7 +28,7 @@ __all__ = [
     "draw_scene",
 ]
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever any pixel of any scene does; results name it beside the seeds."""
 
 CLASSES: tuple[str, ...] = (*STUFF_IDS, *THING_IDS)

@@ -20,9 +20,9 @@ from ovseg.scenes.world import (
 )
 
 PINNED = {
-    (0, (224, 224)): "fda2faed5ace0217",
-    (1_000_003, (224, 224)): "d7593dc5cf3be3cc",
-    (2_000_011, (96, 160)): "c8686347d76561de",
+    (0, (224, 224)): "f2434d75e32cb3d7",
+    (1_000_003, (224, 224)): "4c13130b6042825b",
+    (2_000_011, (96, 160)): "f45e6239e0cdb216",
 }
 
 
@@ -33,7 +33,7 @@ def digest(scene):
 
 @pytest.mark.parametrize(("seed", "size"), PINNED)
 def test_scenes_never_change_within_a_version(seed, size):
-    assert VERSION == "2"
+    assert VERSION == "3"
     assert digest(draw_scene(seed, size)) == PINNED[seed, size], (
         "the drawing changed: raise VERSION in ovseg/scenes/world.py, pin the new hashes here, "
         "and train the embedded models again"
