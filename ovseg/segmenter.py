@@ -180,7 +180,7 @@ def load(
         pipeline = build_pipeline(spec, device=device, precision=precision)
     except CheckpointError as error:
         if name in MODELS and checkpoint is None:
-            raise _with_ways_out(error, entry(name)) from error
+            raise _with_source(error, entry(name)) from error
         raise
     return Segmenter(pipeline, name=name, device=device, precision=precision)
 
@@ -255,17 +255,13 @@ def _refiner(name: str) -> dict[str, Any] | None:
     return deepcopy(REFINERS[name])
 
 
-def _with_ways_out(error: CheckpointError, model: ModelEntry) -> CheckpointError:
-    """Add to an error about a named model's weights how to get them."""
-    ways = [
-        f"download {w.source()} ({w.size}) and give it with checkpoint= or --checkpoint FILE"
-        for w in model.weights
-        if w.asset is None
-    ]
-    if error.fix:
-        ways.insert(0, error.fix)
-    if model.name != "maskclip-tiny":
-        ways.append("for an offline demo on drawn scenes take 'maskclip-tiny' (-m maskclip-tiny)")
-    return CheckpointError(
-        error.what, where=error.where, expected=error.expected, fix="; or ".join(ways)
+def _with_source(error: CheckpointError, model: ModelEntry) -> CheckpointError:
+    """Add to an error about absent weights what they are and where they come from."""
+    absent = [w for w in model.weights if w.path() is None]
+    if not absent:
+        return error
+    weights = ", ".join(
+        f"{w.name} ({w.size}, {w.licence} licence) from {w.source()}" for w in absent
     )
+    fix = f"{error.fix or 'fetch the file'}; a file elsewhere is given with --checkpoint FILE"
+    return CheckpointError(error.what, where=error.where, expected=weights, fix=fix)

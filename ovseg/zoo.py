@@ -53,7 +53,7 @@ class Weights:
         if self.asset is not None:
             path = ASSETS / self.asset
             return path if path.is_file() else None
-        return _in_hub_cache(self.hub) if self.hub else None
+        return _in_caches(self.hub) if self.hub else None
 
     def source(self) -> str:
         """Say where the file comes from."""
@@ -115,16 +115,18 @@ def entry(name: str) -> ModelEntry:
     )
 
 
-def _in_hub_cache(hub: str) -> Path | None:
-    """Find a weights file in the Hugging Face cache by its documented layout."""
+def _in_caches(hub: str) -> Path | None:
+    """Find a weights file where `ovseg.encoders.fetch` looks for it, without asking the hub."""
+    from ovseg.encoders.fetch import CLIP_FILES, Remote
+
+    target = Remote(hub=hub).target()
+    if target.is_file():
+        return target
     root = os.environ.get("HF_HUB_CACHE") or (
         Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
     )
     snapshots = Path(root) / f"models--{hub.replace('/', '--')}" / "snapshots"
-    for name in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
-        for path in sorted(snapshots.glob(f"*/{name}")):
-            return path
-    return None
+    return next((path for name in CLIP_FILES for path in sorted(snapshots.glob(f"*/{name}"))), None)
 
 
 _TINY = Weights(

@@ -43,14 +43,21 @@ def test_the_bundled_weights_are_there():
     assert entry("maskclip-tiny").needs() == "nothing, it is bundled"
 
 
-@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME"])
-def test_finds_weights_in_the_hub_cache(tmp_path, monkeypatch, variable):
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.setenv(variable, str(tmp_path))
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME", "OVSEG_CACHE"])
+def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, variable):
+    for name in ("HF_HUB_CACHE", "HF_HOME", "OVSEG_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    if variable == "HF_HOME":
+        monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.setenv(variable, str(tmp_path / "full"))
     (weights,) = entry(DEFAULT_MODEL).weights
     assert weights.path() is None
-    hub = tmp_path if variable == "HF_HUB_CACHE" else tmp_path / "hub"
-    folder = hub / "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K" / "snapshots" / "1"
+    repository = "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K/snapshots/1"
+    folder = {
+        "HF_HUB_CACHE": tmp_path / "full" / repository,
+        "HF_HOME": tmp_path / "full" / "hub" / repository,
+        "OVSEG_CACHE": tmp_path / "full/weights/laion--CLIP-ViT-B-16-laion2B-s34B-b88K",
+    }[variable]
     folder.mkdir(parents=True)
     (folder / "open_clip_model.safetensors").touch()
     assert weights.path() == folder / "open_clip_model.safetensors"

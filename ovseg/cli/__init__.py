@@ -167,10 +167,13 @@ def _sigterm_raises() -> Iterator[None]:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show warnings as sentences, without the line of code that gave them."""
+    """Show each warning once, as a sentence, without the line of code that gave it."""
+    shown = set()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(f"ovseg: warning: {message}", file=sys.stderr)
+        if str(message) not in shown:
+            shown.add(str(message))
+            print(f"ovseg: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

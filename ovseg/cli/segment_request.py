@@ -28,7 +28,6 @@ class Request:
 
         self.args = args
         self.formats = _formats(args.format)
-        self.options = _read_options(args)
         _check_trust(args)
         self.model = args.config or args.model or DEFAULT_MODEL
         self.test_cfg = {} if args.threshold is None else {"threshold": args.threshold}
@@ -41,6 +40,7 @@ class Request:
             threshold=self.spec["test_cfg"].get("threshold") or 0.0,
             merge_duplicates=args.merge_duplicates,
         )
+        self.options = _read_options(args)
         self.palette = _palette(args.palette, len(self.vocabulary.classes))
         self.items = _find(args)
         self.device, self.precision = _place(args)
