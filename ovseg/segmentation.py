@@ -212,7 +212,9 @@ class Segmentation:
         stored = self.labels.astype(np.uint16 if deep and kind == "label" else np.uint8)
         image = Image.fromarray(stored)
         if kind == "palette":
-            image.putpalette(np.asarray(self.colours, np.uint8).tobytes())
+            table = np.full((256, 3), 128, np.uint8)  # all 256, else Pillow packs the indices
+            table[: len(self.classes)] = self.colours
+            image.putpalette(table.tobytes())
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         return buffer.getvalue(), f"{kind}.png"

@@ -17,7 +17,7 @@ import numpy as np
 
 from ovseg.errors import InputError
 from ovseg.files import safe_name
-from ovseg.pictures.walk import Walker, base_folder
+from ovseg.pictures.walk import Walker, classify
 
 __all__ = ["EXTENSIONS", "Item", "PictureFinder", "find_pictures"]
 
@@ -148,16 +148,19 @@ class PictureFinder:
         """(path, name relative to the shared folder) of every picture."""
         self.ignored.clear()
         self.problems.clear()
+        last = start = prefix = ""
         for source in self._sources:
             text = os.fspath(source)
             if _URL.match(text):
                 yield text, _url_name(text)
                 continue
-            base = os.path.join(base_folder(text), "")
-            prefix = os.path.relpath(base, self._root)
-            prefix = "" if prefix == os.curdir else prefix + os.sep
-            for path in self._walker.expand(text):
-                yield path, prefix + path.removeprefix(base).lstrip(os.sep)
+            kind, base = classify(text)
+            if base != last:
+                last, start = base, os.path.join(base, "")
+                prefix = os.path.join(os.path.relpath(base, self._root), "")
+                prefix = "" if prefix == os.path.join(os.curdir, "") else prefix
+            for path in self._walker.expand(text, kind, base):
+                yield path, prefix + path.removeprefix(start).lstrip(os.sep)
 
 
 class _Spool:
@@ -186,12 +189,14 @@ class _Spool:
 
 
 def _shared_folder(sources: Iterable[str]) -> str:
-    shared: str | None = None
+    shared, last = None, ""
     for source in sources:
         if _URL.match(source):
             continue
-        folder = os.path.abspath(base_folder(source))
-        shared = folder if shared is None else os.path.commonpath((shared, folder))
+        _, base = classify(source)
+        if base != last:
+            folder, last = os.path.abspath(base), base
+            shared = folder if shared is None else os.path.commonpath((shared, folder))
     return shared or os.path.abspath(os.curdir)
 
 
@@ -212,7 +217,7 @@ def _repeated(full: np.ndarray, stems: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(full)
     full, stems = full[order], stems[order]
-    different = np.append(full[1:] != full[:-1], True)
+    different = np.append(True, full[1:] != full[:-1])[: len(full)]
     full, stems = full[different], stems[different]
     keys = np.concatenate([full, stems[stems != full]])
     keys.sort()

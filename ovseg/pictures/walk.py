@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Walker", "base_folder"]
+__all__ = ["Walker", "classify"]
 
 
 class Walker:
@@ -30,14 +30,22 @@ class Walker:
         self.ignored: Counter[str] = Counter()
         self.problems: list[tuple[str, str]] = []
 
-    def expand(self, source: str) -> Iterator[str]:
-        """The pictures of one source; a file that is named by itself is always taken."""
-        if os.path.isdir(source):
+    def expand(self, source: str, kind: str, base: str) -> Iterator[str]:
+        """List the pictures of one source; a file that is named by itself is always taken.
+
+        Args:
+            source: a path or glob.
+            kind: what `classify` says that it is.
+            base: the folder that `classify` gave with it.
+
+        Yields:
+            Paths, sorted inside each folder.
+        """
+        if kind == "folder":
             yield from self._walk(source)
-        elif os.path.lexists(source) or not glob.has_magic(source):
+        elif kind == "file":
             yield source
         else:
-            base = base_folder(source)
             parts = os.path.relpath(os.path.abspath(source), os.path.abspath(base)).split(os.sep)
             yield from self._match(base, parts, ())
 
@@ -113,15 +121,27 @@ class Walker:
         return False
 
 
-def base_folder(source: str) -> str:
-    """The folder from which a source's relative names count."""
+def classify(source: str) -> tuple[str, str]:
+    """Tell what a source is and from which folder its relative names count.
+
+    Args:
+        source: a path or glob.
+
+    Returns:
+        "folder", "file" or "glob", and the folder: itself, the one it lies in, or the part of a
+        glob before its first wildcard.
+
+    Example:
+        >>> classify("no such folder/*/a.jpg")
+        ('glob', 'no such folder')
+    """
     if os.path.isdir(source):
-        return source
-    if os.path.lexists(source) or not glob.has_magic(source):
-        return os.path.dirname(source) or os.curdir
+        return "folder", source
+    if not glob.has_magic(source) or os.path.lexists(source):
+        return "file", os.path.dirname(source) or os.curdir
     parts = Path(source).parts
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
-    return os.path.join(*parts[:first]) if first else os.curdir
+    return "glob", os.path.join(*parts[:first]) if first else os.curdir
 
 
 def _identity(folder: str) -> object:

@@ -52,10 +52,9 @@ def blend(
         )
     if picture is None:
         picture, alpha = np.full((*labels.shape, 3), 128, np.uint8), 1.0
-    table = np.zeros((len(palette) + 1, 3), np.uint8)
-    table[:-1] = np.asarray(palette, np.uint8).reshape(-1, 3)
-    known = labels < len(palette)
-    colours = np.take(table, labels if known.all() else np.where(known, labels, -1), axis=0)
+    known = (labels >= 0) & (labels < len(palette))
+    table = np.asarray(palette, np.uint8).reshape(-1, 3)
+    colours = np.take(table, labels if known.all() else np.where(known, labels, 0), axis=0)
     mixed = _mix(picture, colours, alpha)
     if borders and alpha > 0:
         _draw_borders(mixed, labels)

@@ -395,6 +395,7 @@ def test_a_tensor_gets_a_hint():
         read_picture(Tensor())
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged tags
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 def test_flipped_bytes_give_a_picture_or_one_of_our_errors(kind):
     rng = np.random.default_rng(3)

@@ -103,6 +103,7 @@ def test_deep_tiff_keeps_the_pixel_limit(make_tiff):
         read_picture(make_tiff(DEEP), ReadOptions(max_pixels=700))
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged tags
 def test_truncated_deep_tiff(make_tiff):
     data = make_tiff(DEEP)
     directory = int.from_bytes(data[4:8], "little")
@@ -125,6 +126,7 @@ def test_layouts_that_are_not_supported_say_what_to_do(make_tiff, dtype):
         read_picture(make_tiff(np.zeros((4, 5, 3), dtype)))
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged tags
 def test_flipped_bytes_of_deep_tiff_give_a_picture_or_one_of_our_errors(make_tiff):
     rng = np.random.default_rng(3)
     data = make_tiff(DEEP[:6, :8], predictor=True)
