@@ -53,7 +53,7 @@ def patch_regions(instances: np.ndarray, patch: int) -> np.ndarray:
 
     Example:
         >>> patch_regions(np.array([[4, 4, 7, 7], [4, 4, 7, 8]], np.uint8).repeat(2, 0), 2)
-        array([ 4, -1,  4, -1])
+        array([ 4,  7,  4, -1])
     """
     side = len(instances) // patch
     blocks = instances.reshape(side, patch, side, patch).swapaxes(1, 2).reshape(side * side, -1)
