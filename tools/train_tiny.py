@@ -129,6 +129,7 @@ def main() -> None:
         print(f"wrote {path}, {path.stat().st_size / 1e6:.2f} MB")
         if args.install:
             shutil.copyfile(path, ASSETS / path.name)
+            (ASSETS / path.name).chmod(0o644)
 
 
 if __name__ == "__main__":
