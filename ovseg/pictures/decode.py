@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 
 from ovseg.errors import InputError, OvsegError, RuntimeLimitError
 from ovseg.pictures import tiff
-from ovseg.pictures.frame import check_size, to_rgb, turn
+from ovseg.pictures.frame import check_size, pillow_settings, to_rgb, turn
 from ovseg.pictures.options import Picture, ReadOptions
 from ovseg.pictures.sniff import identify
 from ovseg.pictures.tiff_pages import deep_tiff_pages
@@ -22,7 +21,6 @@ __all__ = ["convert", "decode"]
 
 _ORIENTATION = 0x0112
 _UNDO = {6: 8, 8: 6}
-_pillow_settings = threading.RLock()
 
 
 def decode(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
@@ -139,7 +137,7 @@ def _load(image: Image.Image, again: Image.Image, options: ReadOptions) -> tuple
     """Decode; with `allow_truncated` a damaged file is decoded as far as it goes."""
     large = image.size[0] * image.size[1] > (Image.MAX_IMAGE_PIXELS or 0)
     try:
-        with _pillow(large, False):
+        with pillow_settings(large, False):
             image.load()
         return image, False
     except (OSError, SyntaxError, EOFError, ValueError):
@@ -147,25 +145,9 @@ def _load(image: Image.Image, again: Image.Image, options: ReadOptions) -> tuple
             raise
     if again is not image:
         again.seek(image.tell())
-    with _pillow(large, True):
+    with pillow_settings(large, True):
         again.load()
     return again, True
-
-
-@contextmanager
-def _pillow(unlimited: bool, lenient: bool) -> Iterator[None]:
-    """Change Pillow's process-wide settings for one load; ordinary loads never wait here."""
-    if not unlimited and not lenient:
-        yield
-        return
-    with _pillow_settings:
-        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-        Image.MAX_IMAGE_PIXELS = None if unlimited else before[0]
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _values(image: Image.Image) -> np.ndarray:

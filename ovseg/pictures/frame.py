@@ -1,16 +1,22 @@
-"""Steps that every decoded frame goes through: size limit, 8-bit RGB, upright."""
+"""What every frame goes through: size limit, Pillow's settings, 8-bit RGB, upright."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageFile
 
 from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.pictures.depth import to_uint8
 from ovseg.pictures.options import ReadOptions
 
-__all__ = ["check_size", "to_rgb", "turn"]
+__all__ = ["check_size", "pillow_settings", "to_rgb", "turn"]
+
+_settings = threading.RLock()
 
 
 def check_size(width: int, height: int, source: str, options: ReadOptions) -> None:
@@ -89,3 +95,24 @@ def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         turned = turned[::-1]
     return turned
+
+
+@contextmanager
+def pillow_settings(unlimited: bool, lenient: bool) -> Iterator[None]:
+    """Change Pillow's process-wide settings for one load; ordinary loads never wait here.
+
+    Args:
+        unlimited: switch its pixel limit off, where `check_size` has passed the picture.
+        lenient: fill up what a damaged file lacks.
+    """
+    if not unlimited and not lenient:
+        yield
+        return
+    with _settings:
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        Image.MAX_IMAGE_PIXELS = None if unlimited else before[0]
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from ovseg.errors import InputError, RuntimeLimitError
+from ovseg.pictures.frame import pillow_settings
 
 __all__ = ["directories", "needs_all_bands", "read_bands"]
 
@@ -89,7 +90,8 @@ def _decode(data: bytes, tags: Tags, bands: int, dtype: type, plane: int = 0) ->
     """Decode `bands` interleaved samples a pixel, from the strips or tiles of one plane."""
     width, height = _first(tags, WIDTH), _first(tags, HEIGHT)
     gray = Image.OPEN["TIFF"][0](io.BytesIO(_as_gray(data, tags, bands, plane)), "")
-    values = np.asarray(gray).astype(dtype, copy=False)
+    with pillow_settings(unlimited=True, lenient=False):
+        values = np.asarray(gray).astype(dtype, copy=False)
     values = values.reshape(height, width, bands)
     if _first(tags, PREDICTOR, 1) == 2:
         values = _undo_differences(values, _first(tags, TILE_WIDTH, width))

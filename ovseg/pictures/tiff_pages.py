@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ovseg.errors import InputError
+from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.pictures import tiff
 from ovseg.pictures.depth import to_uint8
 from ovseg.pictures.frame import check_size, to_rgb, turn
@@ -44,6 +44,7 @@ def deep_tiff_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[
                 expected="at most 4",
                 fix="choose three of them, or one for gray (--bands 2,1,0 counts from 0)",
             )
+        _check_bands(bands * tags[tiff.WIDTH] * tags[tiff.HEIGHT], source, options)
         values = tiff.read_bands(data, tags, source, options.bands)
         if options.bands is None:
             values = _tiff_colours(values, tags, source, options)
@@ -55,6 +56,17 @@ def deep_tiff_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[
         if len(pages) > 1:
             notes.update(frames=len(pages), frame=index)
         yield Picture(np.ascontiguousarray(pixels), source, notes)
+
+
+def _check_bands(samples: int, source: str, options: ReadOptions) -> None:
+    """Many bands must not get around the pixel limit: at most 16 a pixel of the largest picture."""
+    if samples > 16 * options.max_pixels:
+        raise RuntimeLimitError(
+            f"{samples:,} samples in all bands",
+            where=source,
+            expected=f"at most {16 * options.max_pixels:,}",
+            fix="raise --max-pixels if you trust the file, or store fewer bands",
+        )
 
 
 def _tiff_colours(

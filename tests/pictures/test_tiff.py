@@ -98,6 +98,18 @@ def test_pages_of_deep_tiff(make_tiff):
     assert [(p.notes["frame"], p.notes["frames"]) for p in pages] == [(0, 3), (1, 3), (2, 3)]
 
 
+def test_many_bands_do_not_get_around_the_pixel_limit(make_tiff):
+    data = make_tiff(np.zeros((4, 5, 40), np.uint8))
+    assert read_picture(data, ReadOptions(bands=(0,), max_pixels=50)).size == (4, 5)
+    with pytest.raises(RuntimeLimitError, match="800 samples.*at most 784"):
+        read_picture(data, ReadOptions(bands=(0,), max_pixels=49))
+
+
+def test_samples_of_colour_may_exceed_pillows_own_limit(make_tiff, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_picture(make_tiff(DEEP)).size == DEEP.shape[:2]
+
+
 def test_deep_tiff_keeps_the_pixel_limit(make_tiff):
     with pytest.raises(RuntimeLimitError, match="735 pixels"):
         read_picture(make_tiff(DEEP), ReadOptions(max_pixels=700))
