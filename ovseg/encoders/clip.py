@@ -122,10 +122,10 @@ class ClipEncoder(nn.Module):
         """Normalise pictures and pad them right and below to multiples of the patch.
 
         Args:
-            images: (B, 3, H, W) RGB in [0, 1].
+            images: (B, 3, H, W) RGB in [0, 1], on any device.
 
         Returns:
-            (B, 3, H', W') float32.
+            (B, 3, H', W') float32 on the encoder's device.
 
         Raises:
             InputError: another shape.
@@ -136,7 +136,7 @@ class ClipEncoder(nn.Module):
             )
         height, width = images.shape[-2:]
         margin = (0, -width % self.patch_size, 0, -height % self.patch_size)
-        images = images.to(self.mean.dtype)
+        images = images.to(self.mean)
         if self.pad == "before":
             images = functional.pad(images, margin)
         images = (images - self.mean) / self.std

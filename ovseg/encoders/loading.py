@@ -119,10 +119,13 @@ def suggest_model(state: Mapping[str, Tensor], names: Iterable[str]) -> str | No
         return None
     blocks = {key.split(".")[3] for key in state if key.startswith("visual.transformer.resblocks.")}
     wanted = (len(blocks), conv.shape[0], conv.shape[-1], proj.shape[1])
+    fitting = []
     for name in names:
         cfg = get_model_config(name)
         vision = cfg["vision_cfg"]
         found = (vision.get("layers", 12), vision.get("width", 768), vision.get("patch_size", 16))
-        if (*found, cfg["embed_dim"]) == wanted and "timm_model_name" not in vision:
-            return name
-    return None
+        plain = "timm_model_name" not in vision and "multimodal_cfg" not in cfg
+        if plain and (*found, cfg["embed_dim"]) == wanted:
+            fitting.append(name)
+    # Variants of a model have longer names than the model itself.
+    return min(fitting, key=len, default=None)

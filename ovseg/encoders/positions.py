@@ -13,6 +13,18 @@ from ovseg.errors import ConfigError
 RULES = ("size", "plus_0.1", "antialias")
 
 
+def check_rule(rule: str) -> None:
+    """Refuse an unknown rule.
+
+    Raises:
+        ConfigError: it is none of `RULES`.
+    """
+    if rule not in RULES:
+        raise ConfigError(
+            f"unknown position rule {rule!r}", where="position_rule", expected=", ".join(RULES)
+        )
+
+
 def square_grid(tokens: int) -> tuple[int, int]:
     """Grid (g, g) of a table with g * g rows.
 
@@ -58,10 +70,7 @@ def resize_positions(
     Raises:
         ConfigError: unknown rule, or a table that is neither square nor of the given grid.
     """
-    if rule not in RULES:
-        raise ConfigError(
-            f"unknown position rule {rule!r}", where="position_rule", expected=", ".join(RULES)
-        )
+    check_rule(rule)
     patches = table[prefix:]
     native = square_grid(len(patches)) if native is None else native
     if native[0] * native[1] != len(patches):

@@ -42,11 +42,11 @@ class TextTower:
     @property
     def dtype(self) -> torch.dtype:
         """Number format of the weights."""
-        return next(iter(self._text_parameters())).dtype
+        return self._a_weight().dtype
 
-    def _text_parameters(self) -> list[Tensor]:
+    def _a_weight(self) -> Tensor:
         named = self.model.named_parameters()
-        return [p for name, p in named if not name.startswith("visual.")]
+        return next(p for name, p in named if not name.startswith(("visual.", "logit_")))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, context length) of prompts; long prompts are cut, keeping the end token.
@@ -80,7 +80,7 @@ class TextTower:
         """Embed prompts.
 
         Args:
-            tokens: (N, L) ids, L at most the context length.
+            tokens: (N, L) ids, L at most the context length, on any device.
 
         Returns:
             (N, E) float32, not normalised.
@@ -94,6 +94,7 @@ class TextTower:
                 f"tokens of shape {tuple(tokens.shape)}",
                 expected=f"(N, L) with L from 1 to {self.context_length}",
             )
+        tokens = tokens.to(self._a_weight().device)
         if self.causal:
             return self._encode_causal(tokens).float()
         pad = getattr(self._tower, "pad_id", 0)

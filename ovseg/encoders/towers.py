@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ovseg.encoders.positions import check_rule
 from ovseg.encoders.readouts import (
     LastBlock,
     projected_keys,
@@ -76,6 +77,12 @@ class VisionTower(ABC):
     position_prefix: int
 
     def __init__(self, visual: nn.Module, position_rule: str = "size") -> None:
+        """Wrap the picture tower of an open_clip model.
+
+        Raises:
+            ConfigError: unknown position rule.
+        """
+        check_rule(position_rule)
         self.visual = visual
         self.position_rule = position_rule
 

@@ -155,7 +155,9 @@ def _read_zip(path: Path) -> dict[str, Tensor]:
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
+            # torch means to drop TorchScript some day; OpenAI's files stay what they are.
             warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
             module = torch.jit.load(str(path), map_location="cpu")
     except RuntimeError as error:
         raise _damaged(path, error) from error
@@ -164,9 +166,10 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        mmap = zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
-        reason = _refusal(error)
+        reason = _refusal(error, path)
         if reason is None:
             raise _damaged(path, error) from error
         raise CheckpointError(
@@ -175,7 +178,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             fix="if you trust its author, run `ovseg convert-weights` on it in a sandbox without "
             "network and give the safetensors file that comes out",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:
+        # The unpickler meets arbitrary bytes: what it stumbles over can be anything.
         raise _damaged(path, error) from error
 
 
@@ -192,10 +196,14 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _refusal(error: Exception) -> str | None:
-    """What torch did not admit, or None where the pickle is merely damaged."""
+def _refusal(error: Exception, path: Path) -> str | None:
+    """What torch did not admit, or None where the file is merely damaged or no pickle."""
+    signs = ["GLOBAL", "Unsupported class"]
+    with open(path, "rb") as file:
+        if file.read(1) == pickle.PROTO:
+            signs.append("Unsupported operand")
     lines = [line.strip() for line in str(error).splitlines()]
-    return next((line for line in lines if "GLOBAL" in line or "Unsupported class" in line), None)
+    return next((line for line in lines if any(sign in line for sign in signs)), None)
 
 
 def _refuse_not_finite(state: dict[str, Tensor], path: Path) -> None:
