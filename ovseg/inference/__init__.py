@@ -1,0 +1,1 @@
+"""Windows over a picture, grids of scores, and the strip-wise decode."""

@@ -1,0 +1,164 @@
+"""What a head says about one picture: a score for every query and every cell of the windows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ovseg.errors import InputError
+from ovseg.inference.windows import WindowGrid
+
+__all__ = ["CosineScores", "DenseScores", "ScoreGrid", "join_windows"]
+
+_ROWS, _CELLS = 8, 32
+"""Matrices padded to these sides give equal rows for equal words, whatever their place."""
+
+
+def join_windows(values: Tensor, grid: WindowGrid) -> Tensor:
+    """Put the maps of all windows side by side.
+
+    Args:
+        values: (windows, C, h, w), in the order of `WindowGrid.boxes`.
+        grid: where the windows lie.
+
+    Returns:
+        (C, rows of windows * h, columns of windows * w).
+
+    Raises:
+        InputError: another number of windows.
+    """
+    if values.ndim != 4 or len(values) != len(grid):
+        raise InputError(
+            f"maps of shape {tuple(values.shape)} for {len(grid)} windows",
+            expected="(windows, C, h, w)",
+        )
+    rows, columns = len(grid.tops), len(grid.lefts)
+    _, channels, height, width = values.shape
+    tiled = values.view(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
+    return tiled.reshape(channels, rows * height, columns * width)
+
+
+class ScoreGrid(ABC):
+    """Scores of Q queries at the cells of all windows, read in pieces.
+
+    Attributes:
+        queries: Q.
+        shape: (rows, columns) of cells, the windows side by side.
+        device: where the scores lie.
+        patch: pixels a cell spans in the network's picture; None where that is not fixed.
+    """
+
+    queries: int
+    shape: tuple[int, int]
+    device: torch.device
+    patch: int | None
+
+    @abstractmethod
+    def take(self, queries: slice | Tensor) -> Tensor:
+        """Return the scores (n, rows, columns), float32, of some queries."""
+
+    @abstractmethod
+    def band(self, rows: Tensor, columns: Tensor) -> ScoreGrid:
+        """Return the scores of the given rows and columns of cells only."""
+
+    def chunk(self, low: int, high: int) -> Tensor:
+        """Return the scores (high - low, rows, columns), float32, of queries low to high."""
+        return self.take(slice(low, high))
+
+
+class DenseScores(ScoreGrid):
+    """Scores that are there as numbers.
+
+    Args:
+        values: (Q, rows, columns).
+        patch: see `ScoreGrid`.
+    """
+
+    def __init__(self, values: Tensor, patch: int | None = None) -> None:
+        self.values = values
+        self.queries = len(values)
+        self.shape = tuple(values.shape[1:])
+        self.device = values.device
+        self.patch = patch
+
+    @classmethod
+    def from_windows(
+        cls, values: Tensor, grid: WindowGrid, patch: int | None = None
+    ) -> DenseScores:
+        """Build from one map a window, (windows, Q, h, w)."""
+        return cls(join_windows(values, grid), patch)
+
+    def take(self, queries: slice | Tensor) -> Tensor:
+        """Return the scores of some queries."""
+        return self.values[queries].float()
+
+    def band(self, rows: Tensor, columns: Tensor) -> DenseScores:
+        """Return the scores of the given rows and columns of cells only."""
+        return DenseScores(self.values.index_select(1, rows).index_select(2, columns), self.patch)
+
+
+class CosineScores(ScoreGrid):
+    """Scores computed when asked for: cosines of features and words, so Q may be large.
+
+    Args:
+        features: (E, rows, columns), any length; zero vectors score 0.
+        text: (Q, E) unit rows.
+        softmax: temperature of a softmax over all queries at every cell; None for plain cosines.
+        patch: see `ScoreGrid`.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        text: Tensor,
+        *,
+        softmax: float | None = None,
+        patch: int | None = None,
+    ) -> None:
+        cells = functional.normalize(features.float().permute(1, 2, 0), dim=-1)
+        self.queries = len(text)
+        padded = functional.pad(text.float(), (0, 0, 0, -self.queries % _ROWS))
+        self._set(cells, padded, softmax, patch)
+        if softmax is not None:
+            self._norm = torch.full(self.shape, float("-inf"), device=self.device)
+            for low in range(0, self.queries, 256):
+                logits = self._logits(slice(low, min(low + 256, self.queries)))
+                self._norm = torch.logaddexp(self._norm, logits.logsumexp(0))
+
+    def _set(self, cells: Tensor, text: Tensor, softmax: float | None, patch: int | None) -> None:
+        self._text, self._softmax, self._norm = text, softmax, None
+        self._unit = cells
+        self.shape = tuple(cells.shape[:2])
+        self.device = cells.device
+        self.patch = patch
+        flat = cells.flatten(0, 1)
+        self._cells = functional.pad(flat, (0, 0, 0, -len(flat) % _CELLS)).T
+
+    def _logits(self, queries: slice | Tensor) -> Tensor:
+        if isinstance(queries, slice):
+            text = self._text[queries.start : queries.stop + -queries.stop % _ROWS]
+            count = queries.stop - queries.start
+        else:
+            count = len(queries)
+            text = functional.pad(self._text[queries], (0, 0, 0, -count % _ROWS))
+        scores = (text @ self._cells)[:count, : self.shape[0] * self.shape[1]]
+        return (scores if self._softmax is None else scores * self._softmax).unflatten(
+            1, self.shape
+        )
+
+    def take(self, queries: slice | Tensor) -> Tensor:
+        """Return the scores of some queries."""
+        logits = self._logits(queries)
+        return logits if self._norm is None else (logits - self._norm).exp_()
+
+    def band(self, rows: Tensor, columns: Tensor) -> CosineScores:
+        """Return the scores of the given rows and columns of cells only."""
+        part = object.__new__(CosineScores)
+        part.queries = self.queries
+        part._set(self._unit[rows][:, columns], self._text, self._softmax, self.patch)
+        if self._norm is not None:
+            part._norm = self._norm[rows][:, columns]
+        return part

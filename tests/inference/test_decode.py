@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovseg.errors import ConfigError, InputError
+from ovseg.inference.decode import decode, maps
+from ovseg.inference.scores import CosineScores, DenseScores
+from ovseg.inference.windows import slide, whole
+
+PATCH = 4
+
+
+def plain(values, grid, out_size, *, align):
+    """The whole map (Q, H, W) as a picture-sized array, step by step."""
+    total, count = torch.zeros(values.shape[1], *grid.size), torch.zeros(grid.size)
+    for (top, left, bottom, right), window in zip(grid.boxes(), values, strict=True):
+        spread = grid.crop if align == "stretch" else [s * PATCH for s in window.shape[1:]]
+        pixels = F.interpolate(window[None], spread, mode="bilinear")[0]
+        total[:, top:bottom, left:right] += pixels[:, : grid.crop[0], : grid.crop[1]]
+        count[top:bottom, left:right] += 1
+    return F.interpolate((total / count)[None], out_size, mode="bilinear")[0]
+
+
+def plain_probabilities(whole_map, kind, temperature, query_class, classes):
+    probs = (temperature * whole_map).softmax(0) if kind == "logits" else whole_map
+    merged = torch.zeros(classes, *probs.shape[1:])
+    index = torch.tensor(query_class).view(-1, 1, 1).expand_as(probs)
+    return merged.scatter_reduce(0, index, probs, "amax")
+
+
+@st.composite
+def problems(draw):
+    side = st.integers(1, 40)
+    size, out_size = (draw(st.tuples(side, side)) for _ in range(2))
+    crop = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    stride = tuple(draw(st.integers(max(1, c // 3), c)) for c in crop)
+    queries = draw(st.integers(1, 40))
+    classes = draw(st.integers(1, queries))
+    synonyms = [draw(st.integers(0, classes - 1)) for _ in range(queries - classes)]
+    return {
+        "grid": slide(size, crop, stride),
+        "out_size": out_size,
+        "query_class": [*range(classes), *synonyms],
+        "kind": draw(st.sampled_from(["logits", "probs"])),
+        "temperature": draw(st.sampled_from([1.0, 10.0])),
+        "threshold": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
+        "background": draw(st.none() | st.integers(0, classes - 1)),
+        "align": draw(st.sampled_from(["stretch", "exact"])),
+        "numbers": draw(st.sampled_from([None, 1, 5000])),
+        "seed": draw(st.integers(0, 1000)),
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems())
+def test_decode_equals_the_plain_way(problem):
+    grid, out_size, query_class = (problem[k] for k in ("grid", "out_size", "query_class"))
+    torch.manual_seed(problem["seed"])
+    h, w = (-(-side // PATCH) for side in grid.crop)
+    values = torch.rand(len(grid), len(query_class), h, w)
+    scores = DenseScores.from_windows(values, grid, PATCH)
+    options = {k: problem[k] for k in ("kind", "temperature", "align", "numbers")}
+    found = decode(
+        scores,
+        grid,
+        out_size,
+        query_class=query_class,
+        threshold=problem["threshold"],
+        background=problem["background"],
+        **options,
+    )
+    pixels = plain(values, grid, out_size, align=problem["align"])
+    probs = plain_probabilities(
+        pixels, problem["kind"], problem["temperature"], query_class, max(query_class) + 1
+    )
+    value, label = probs.max(0)
+    np.testing.assert_allclose(found.scores, value, atol=1e-5)
+    label[value < problem["threshold"]] = problem["background"] or 0
+    runner_up = probs.topk(min(2, len(probs)), 0).values[-1]
+    sure = (value - problem["threshold"]).abs() > 1e-5
+    sure &= (value - runner_up > 1e-5) | (len(probs) == 1)
+    assert torch.equal(torch.from_numpy(found.labels).long()[sure], label[sure])
+
+    wanted = sorted(set(query_class))[::-1][:3]
+    some = maps(scores, grid, out_size, wanted, query_class=query_class, **options)
+    torch.testing.assert_close(some, probs[wanted], atol=1e-5, rtol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    queries=st.integers(2, 90),
+    seed=st.integers(0, 999),
+    out_size=st.tuples(st.integers(1, 80), st.integers(1, 80)),
+)
+def test_of_equal_queries_the_first_wins(queries, seed, out_size):
+    torch.manual_seed(seed)
+    grid = slide((32, 40), (16, 16), (10, 10))
+    values = torch.randn(len(grid), queries, 4, 4)
+    twins = torch.randperm(queries)[:2]
+    values[:, twins] = values.amax(1, keepdim=True) + 1
+    found = decode(DenseScores.from_windows(values, grid), grid, out_size)
+    assert (found.labels == int(twins.min())).all()
+
+
+def test_equal_words_are_equal_queries():
+    torch.manual_seed(0)
+    text = F.normalize(torch.randn(70, 24), dim=1)
+    text[40] = text[69] = text[3]
+    features = text[3].view(24, 1, 1) + 0.1 * torch.randn(24, 5, 9)
+    found = decode(CosineScores(features, text), whole((40, 72)), (77, 123))
+    assert (found.labels == 3).all()
+
+
+def test_a_constant_picture_gives_finite_scores():
+    scores = DenseScores(torch.full((7, 3, 3), -100.0))
+    found = decode(scores, whole((48, 48)), (20, 30), temperature=100.0)
+    assert (found.labels == 0).all()
+    np.testing.assert_allclose(found.scores, 1 / 7, atol=1e-6)
+
+
+def test_wide_logits_do_not_overflow():
+    scores = DenseScores(torch.tensor([[[-1.0, 1.0]], [[1.0, -1.0]]]))
+    found = decode(scores, whole((1, 2)), (1, 2), temperature=1e4)
+    assert found.labels.tolist() == [[1, 0]]
+    assert found.scores.tolist() == [[1.0, 1.0]]
+
+
+def test_without_scores_labels_are_the_same():
+    torch.manual_seed(0)
+    grid, scores = whole((48, 48)), DenseScores(torch.rand(9, 3, 3))
+    for threshold in (0.0, 0.12):
+        full = decode(scores, grid, (50, 70), threshold=threshold)
+        short = decode(scores, grid, (50, 70), threshold=threshold, want_scores=False)
+        assert short.scores is None
+        assert np.array_equal(full.labels, short.labels)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dtype"), [(256, np.uint8), (257, np.int16), (40000, np.int32)]
+)
+def test_labels_take_the_smallest_integers(classes, dtype):
+    scores = DenseScores(torch.rand(classes, 1, 1))
+    found = decode(scores, whole((2, 2)), (2, 2))
+    assert found.labels.dtype == dtype
+    assert (found.labels == int(scores.values.argmax())).all()
+
+
+@pytest.mark.parametrize("softmax", [None, 30.0])
+def test_lazy_scores_decode_like_dense_ones(softmax):
+    torch.manual_seed(0)
+    grid = slide((64, 96), (64, 64), (32, 32))
+    features, text = torch.randn(32, 4, 8), F.normalize(torch.randn(75, 32), dim=1)
+    lazy = CosineScores(features, text, softmax=softmax)
+    kind = "logits" if softmax is None else "probs"
+    one = decode(lazy, grid, (90, 111), kind=kind, temperature=40.0)
+    two = decode(DenseScores(lazy.chunk(0, 75)), grid, (90, 111), kind=kind, temperature=40.0)
+    assert (one.labels == two.labels).mean() > 0.999
+    np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"threshold": float("nan")}, "threshold"),
+        ({"threshold": -0.1}, "threshold"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"kind": "cosine"}, "kind"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"align": "corners"}, "align"),
+        ({"align": "exact"}, "align"),
+    ],
+)
+def test_settings_out_of_range(changes, where):
+    with pytest.raises(ConfigError, match=where):
+        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), **changes)
+
+
+def test_scores_that_do_not_fit():
+    with pytest.raises(InputError, match="3 queries"):
+        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), query_class=[0, 1, 1])
+    with pytest.raises(InputError, match="divide"):
+        decode(DenseScores(torch.rand(2, 3, 3)), slide((4, 8), (4, 4), (4, 4)), (4, 8))
