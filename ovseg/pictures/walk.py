@@ -62,9 +62,9 @@ class Walker:
             if not fnmatch.fnmatchcase(entry.name, pattern):
                 continue
             if rest:
-                if entry.is_dir():
+                if _is_folder(entry):
                     yield from self._match(entry.path, rest, above)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 yield from self._walk(entry.path, above)
             elif self._is_picture(entry.name):
                 yield entry.path
@@ -73,7 +73,7 @@ class Walker:
         self, folder: str, rest: list[str], above: tuple[object, ...]
     ) -> Iterator[str]:
         for entry in self._list(folder):
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from self._match(entry.path, ["**", *rest], above)
             elif len(rest) > 1 or not fnmatch.fnmatchcase(entry.name, rest[0]):
                 continue
@@ -88,7 +88,7 @@ class Walker:
             return
         above = (*above, _identity(folder))
         for entry in self._list(folder):
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from self._walk(entry.path, above)
             elif self._is_picture(entry.name):
                 yield entry.path
@@ -118,6 +118,13 @@ class Walker:
         if _identity(folder) in above:
             self.problems.append((folder, "leads back to a folder above it"))
             return True
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it will say so
         return False
 
 
