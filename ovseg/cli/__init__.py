@@ -32,6 +32,7 @@ VERBS = {
     "check": "ovseg.cli.check",
     "demo": "ovseg.cli.demo",
     "scenes": "ovseg.cli.scenes",
+    "convert-weights": "ovseg.cli.convert_weights",
 }
 
 DONE, FAILED, USAGE, PARTLY, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143

@@ -175,8 +175,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"refused: this pickle holds more than plain tensors ({reason})",
             where=path,
-            fix="if you trust its author, run `ovseg convert-weights` on it in a sandbox without "
-            "network and give the safetensors file that comes out",
+            fix=f"run `ovseg convert-weights {path.name} {path.stem}.safetensors`, which reads "
+            "numpy values and arguments too; what it refuses as well can only be converted by its "
+            "author's code, in a sandbox without network",
         ) from error
     except Exception as error:
         # The unpickler meets arbitrary bytes: what it stumbles over can be anything.

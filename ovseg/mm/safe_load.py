@@ -13,14 +13,14 @@ import pickle  # noqa: S403 - only its error class is used
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+
+from ovseg.encoders.inert import numpy_globals
 
 __all__ = ["allow_runner_checkpoints"]
 
 _STATISTICS = frozenset({"min", "max", "current", "mean"})
-_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "bool")
 
 
 def _statistic_of_history(owner: object, name: str) -> Callable[..., Any]:
@@ -33,23 +33,11 @@ def _statistic_of_history(owner: object, name: str) -> Callable[..., Any]:
     )
 
 
-def _numpy_globals() -> list[Any]:
-    """Return what numpy arrays and scalars are pickled as, under the names of numpy 1 and 2."""
-    names = ("_reconstruct", "scalar")
-    multiarray = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
-    both = [
-        (getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
-        for name in names
-        for core in ("_core", "core")
-    ]
-    return [np.ndarray, np.dtype, *both, *(type(np.dtype(code)) for code in _DTYPES)]
-
-
 def allow_runner_checkpoints() -> None:
     """Add what a checkpoint of mmengine's Runner holds to torch's list of safe globals.
 
     Calling it again changes nothing. `weights_only` stays on: any other global is still refused.
     """
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, *_numpy_globals(), (_statistic_of_history, "builtins.getattr")]
+        [HistoryBuffer, *numpy_globals(), (_statistic_of_history, "builtins.getattr")]
     )

@@ -1,0 +1,49 @@
+"""The verb `convert-weights`: any checkpoint that can be read safely becomes safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ovseg.errors import CheckpointError
+
+HELP = "write the weights of a checkpoint as safetensors, without running code from it"
+EXAMPLE = "ovseg convert-weights epoch_10.pth clip.safetensors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("source", metavar="SRC", help="a .pt, .pth, .bin or .safetensors file")
+    parser.add_argument("target", metavar="OUT", help="the safetensors file to write")
+    parser.add_argument("--half", action="store_true", help="store the numbers as fp16")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read safely, write whole.
+
+    Returns:
+        0.
+
+    Raises:
+        CheckpointError: SRC cannot be read safely, or OUT is there already.
+    """
+    target = Path(args.target)
+    if target.exists() and not args.overwrite:
+        raise CheckpointError("the file is there already", where=target, fix="give --overwrite")
+    import torch
+    from safetensors.torch import save
+
+    from ovseg.encoders.inert import inert_globals
+    from ovseg.encoders.weights import read_state_dict
+    from ovseg.files import write_atomic
+
+    with torch.serialization.safe_globals(inert_globals()):
+        state = read_state_dict(args.source)
+    if args.half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    # Clones, as tensors of one checkpoint may share memory, which safetensors does not store.
+    data = save({name: tensor.clone().contiguous() for name, tensor in state.items()})
+    write_atomic(target, data)
+    print(f"{len(state)} tensors, {len(data) / 1e6:.1f} MB: {target}")
+    return 0

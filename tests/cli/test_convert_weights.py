@@ -1,0 +1,60 @@
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from ovseg.cli import main
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("converted-by-force",)
+
+
+def save(path, extra):
+    weights = {"layer.weight": torch.arange(6.0).view(2, 3), "step": torch.tensor(4)}
+    torch.save({"state_dict": weights, **extra}, path)
+    return weights
+
+
+def test_weights_come_out_as_safetensors(tmp_path, capsys):
+    weights = save(tmp_path / "a.pth", {})
+    assert main(["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors")]) == 0
+    found = load_file(tmp_path / "a.safetensors")
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+    assert "2 tensors" in capsys.readouterr().out
+
+
+def test_what_training_leaves_beside_the_weights_is_read_over(tmp_path):
+    extra = {
+        "epoch": np.float64(3.5),
+        "args": argparse.Namespace(lr=0.1, out=Path("work")),
+        "history": np.arange(3),
+    }
+    save(tmp_path / "a.pth", extra)
+    assert main(["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")]) == 0
+    assert set(load_file(tmp_path / "b.safetensors")) == {"layer.weight", "step"}
+
+
+def test_code_is_refused_and_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.pth", {"extra": Hostile()})
+    assert main(["convert-weights", "a.pth", "b.safetensors"]) == 1
+    assert "refused" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["a.pth"]
+
+
+def test_half_precision_and_overwriting(tmp_path, capsys):
+    save(tmp_path / "a.pth", {})
+    words = ["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors")]
+    assert main(words) == 0
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--half"]) == 0
+    found = load_file(tmp_path / "a.safetensors")
+    assert found["layer.weight"].dtype == torch.float16
+    assert found["step"].dtype == torch.int64
