@@ -30,7 +30,7 @@ class Request:
         self.formats = _formats(args.format)
         _check_trust(args)
         self.model = args.config or args.model or DEFAULT_MODEL
-        self.test_cfg = {} if args.threshold is None else {"threshold": args.threshold}
+        self.test_cfg = _test_cfg(args.threshold)
         self.spec = model_spec(
             self.model, args.checkpoint, refine=args.refine, test_cfg=self.test_cfg
         )
@@ -183,6 +183,14 @@ def _formats(text: str) -> tuple[str, ...]:
             expected=f"some of {', '.join(FORMATS)}, with commas between",
         )
     return names
+
+
+def _test_cfg(threshold: float | None) -> dict[str, Any]:
+    if threshold is None:
+        return {}
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"{threshold}", where="--threshold", expected="a number from 0 to 1")
+    return {"threshold": threshold}
 
 
 def _check_trust(args: argparse.Namespace) -> None:
