@@ -1,0 +1,6 @@
+"""Heads: from windows of a picture to a score for every patch and query."""
+
+from ovseg.heads.base import Head, WindowHead
+from ovseg.heads.maskclip import MaskClip
+
+__all__ = ["Head", "MaskClip", "WindowHead"]

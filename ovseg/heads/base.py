@@ -1,0 +1,108 @@
+"""What a head is, and the common kind that scores every window by itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ovseg.errors import ConfigError
+from ovseg.inference.decode import KINDS
+from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
+from ovseg.inference.windows import WindowGrid, window_batches
+
+if TYPE_CHECKING:
+    from ovseg.encoders.clip import ClipEncoder
+    from ovseg.encoders.towers import Trunk
+
+__all__ = ["Head", "WindowHead", "check_temperature"]
+
+
+class Head(nn.Module, ABC):
+    """Scores the patches of a picture.
+
+    Arguments of a head's constructor are kept as attributes of the same names.
+
+    Attributes:
+        kind: "logits" or "probs", what the scores are; see `ovseg.inference.decode.decode`.
+        temperature: factor of the scores inside a softmax over the queries.
+    """
+
+    kind: str
+    temperature: float
+
+    @property
+    def decode_temperature(self) -> float:
+        """The temperature that decode takes for this head's scores."""
+        return self.temperature
+
+    @abstractmethod
+    def forward(
+        self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, text: Tensor, batch: int = 8
+    ) -> ScoreGrid:
+        """Score the patches of all windows.
+
+        Args:
+            clip: the encoder.
+            image: (3, H, W) RGB in [0, 1].
+            grid: where the windows lie.
+            text: (Q, E) unit rows.
+            batch: windows that go through a tower at a time.
+        """
+
+
+class WindowHead(Head):
+    """A head to which windows are pictures of their own.
+
+    Attributes:
+        capture: inner tokens that `patch_features` needs, as in `ClipEncoder.trunk`.
+    """
+
+    capture: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the scores are no more than cosines (or their softmax) of `patch_features`.
+
+        Then they are computed when decode asks for them, and any number of queries fits.
+        """
+        return True
+
+    @abstractmethod
+    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+        """Return features (B, E, h, w) in the joint space, of any length."""
+
+    @abstractmethod
+    def patch_scores(self, clip: ClipEncoder, trunk: Trunk, text: Tensor) -> Tensor:
+        """Return scores (B, Q, h, w) of a batch of windows, of the head's kind."""
+
+    def forward(
+        self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, text: Tensor, batch: int = 8
+    ) -> ScoreGrid:
+        """Score the patches of all windows; see `Head`."""
+        lazy, found = self.lazy, []
+        for _, windows in window_batches(image, grid, batch):
+            trunk = clip.trunk(windows, self.capture)
+            if lazy:
+                found.append(self.patch_features(clip, trunk))
+            else:
+                found.append(self.patch_scores(clip, trunk, text))
+        joined = join_windows(torch.cat(found), grid)
+        if not lazy:
+            return DenseScores(joined, clip.patch_size)
+        softmax = self.temperature if self.kind == "probs" else None
+        return CosineScores(joined, text, softmax=softmax, patch=clip.patch_size)
+
+
+def check_temperature(kind: str, temperature: float) -> None:
+    """Refuse an unknown kind or a temperature that is not positive.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind {kind!r}", where="kind", expected=" or ".join(KINDS))
+    if not 0 < temperature < float("inf"):
+        raise ConfigError(f"temperature {temperature}", where="temperature", expected="above 0")

@@ -1,0 +1,132 @@
+"""How a picture is laid before the network, and the result read: `test_cfg` of configurations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ovseg.errors import ConfigError
+from ovseg.inference.decode import ALIGNS, check_threshold
+from ovseg.inference.windows import WindowGrid, network_size, slide, whole
+
+__all__ = ["InferenceSettings", "check_keys"]
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Settings of inference.
+
+    Args:
+        mode: "slide" for windows, "whole" for the picture at once.
+        crop_size: side of a window, or (height, width), in pixels of the network's picture.
+        stride: distance of windows, likewise; at most the crop.
+        short_side: length that the short side of a picture gets; None leaves pictures as they are.
+        long_side: limit of the long side; only with `short_side`.
+        window_batch: windows that go through a tower at a time.
+        threshold: pixels whose best probability is lower become background; in [0, 1].
+        align: "stretch" or "exact", see `ovseg.inference.decode.decode`.
+
+    Raises:
+        ConfigError: a setting of a wrong type or out of its range.
+    """
+
+    mode: str = "whole"
+    crop_size: int | tuple[int, int] = 448
+    stride: int | tuple[int, int] = 224
+    short_side: int | None = 448
+    long_side: int = 2048
+    window_batch: int = 8
+    threshold: float = 0.0
+    align: str = "stretch"
+
+    def __post_init__(self) -> None:
+        for name, valid in (("mode", ("slide", "whole")), ("align", ALIGNS)):
+            if getattr(self, name) not in valid:
+                raise ConfigError(
+                    f"{name} {getattr(self, name)!r}",
+                    where=f"test_cfg.{name}",
+                    expected=" or ".join(valid),
+                )
+        for name in ("short_side", "long_side", "window_batch"):
+            value = getattr(self, name)
+            if not (name == "short_side" and value is None):
+                _check_length(name, value)
+        for name in ("crop_size", "stride"):
+            object.__setattr__(self, name, _pair(name, getattr(self, name)))
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, (int, float)):
+            raise ConfigError(f"threshold {self.threshold!r}", where="test_cfg.threshold")
+        check_threshold(self.threshold)
+        if self.mode == "slide":
+            slide(self.crop_size, self.crop_size, self.stride)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any] | None) -> InferenceSettings:
+        """Read settings from plain data.
+
+        Raises:
+            ConfigError: an unknown key or a wrong value.
+        """
+        data = check_keys(data or {}, [field.name for field in fields(cls)], "test_cfg")
+        return cls(**data)
+
+    def fit_patch(self, patch: int, *, strict: bool = False) -> InferenceSettings:
+        """Round the crop up to multiples of the patch, with a warning.
+
+        Raises:
+            ConfigError: it has to be rounded, but `strict` is set.
+        """
+        if self.mode == "whole" or not any(side % patch for side in self.crop_size):
+            return self
+        crop = tuple(side + -side % patch for side in self.crop_size)
+        what = f"crop_size {self.crop_size} is no multiple of the patch of {patch} pixels"
+        if strict:
+            raise ConfigError(what, where="test_cfg.crop_size", fix=f"use {crop}")
+        warnings.warn(f"{what}: {crop} is used", stacklevel=2)
+        return replace(self, crop_size=crop)
+
+    def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size (H', W') at which the network sees a picture of size (H, W)."""
+        return network_size(size, self.short_side, self.long_side)
+
+    def windows(self, size: tuple[int, int]) -> WindowGrid:
+        """Lay the windows over a network picture of size (H', W')."""
+        return slide(size, self.crop_size, self.stride) if self.mode == "slide" else whole(size)
+
+
+def check_keys(data: Any, valid: list[str], where: str) -> dict[str, Any]:
+    """Return plain data as a dict whose keys are all known.
+
+    Raises:
+        ConfigError: no mapping, or an unknown key; the message gives the nearest valid one.
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{data!r} is no mapping", where=where, expected="keys and values")
+    for key in data:
+        if key not in valid:
+            close = get_close_matches(str(key), valid, n=1, cutoff=0.0)
+            raise ConfigError(
+                f"unknown key {key!r}",
+                where=where,
+                expected=f"one of: {', '.join(valid)}",
+                fix=f"did you mean {close[0]!r}?" if close else None,
+            )
+    return dict(data)
+
+
+def _check_length(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(
+            f"{name} {value!r}", where=f"test_cfg.{name}", expected="a whole number above 0"
+        )
+
+
+def _pair(name: str, value: object) -> tuple[int, int]:
+    pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    for side in pair:
+        _check_length(name, side)
+    if len(pair) != 2:
+        raise ConfigError(f"{name} {value!r}", where=f"test_cfg.{name}", expected="one or two")
+    return pair

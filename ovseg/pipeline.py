@@ -1,0 +1,442 @@
+"""The one inference path: picture, windows, read-out, words, decode, refiner; plain torch."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ovseg.encoders.clip import ClipEncoder, build_clip
+from ovseg.encoders.text_bank import TextBank
+from ovseg.errors import ConfigError, InputError, RuntimeLimitError
+from ovseg.heads import Head, MaskClip
+from ovseg.inference.decode import Decoded, decode, maps
+from ovseg.inference.scores import ScoreGrid
+from ovseg.inference.settings import InferenceSettings, check_keys
+from ovseg.inference.windows import WindowGrid
+from ovseg.refine import Pamr, Refiner
+from ovseg.vocabulary import Vocabulary
+
+__all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
+
+HEADS: dict[str, type[Head]] = {"MaskClipHead": MaskClip}
+"""Heads by the names that configurations use."""
+
+REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr}
+"""Refiners likewise."""
+
+Words = str | Sequence[str] | Vocabulary
+T = TypeVar("T")
+
+_TEXTS_KEPT = 8
+_FEW_NUMBERS = 1 << 16
+
+
+class Pipeline:
+    """Everything between a picture with words and a label for every pixel.
+
+    Args:
+        clip: the encoder.
+        head: scores the patches.
+        refiner: sharpens the result; None for none.
+        templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
+        settings: windows, sizes and threshold.
+        cache_dir: folder of the text cache; see `TextBank`.
+    """
+
+    def __init__(
+        self,
+        clip: ClipEncoder,
+        head: Head,
+        *,
+        refiner: Refiner | None = None,
+        templates: str | Path | Sequence[str] = "imagenet80",
+        settings: InferenceSettings | None = None,
+        cache_dir: str | Path | Literal["default"] | None = "default",
+    ) -> None:
+        self.clip = clip
+        self.head = head.to(clip.mean.device)
+        self.refiner = refiner
+        self.templates = templates
+        self.settings = settings or InferenceSettings()
+        self.bank = TextBank(clip, templates, cache_dir=cache_dir)
+        self._texts: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the towers are."""
+        return self.clip.mean.device
+
+    def to(self, device: str | torch.device) -> Pipeline:
+        """Move the towers and the head, in place."""
+        self.clip.to(device)
+        self.head.to(device)
+        return self
+
+    def protocol(self) -> dict[str, Any]:
+        """Return every setting that moves the result, as plain data."""
+        clip = self.clip
+        templates = self.templates
+        return {
+            "model": clip.name,
+            "weights_hash": clip.weights_hash,
+            "normalization": clip.normalization,
+            "pad": clip.pad,
+            "position_rule": clip.tower.position_rule,
+            "precision": str(clip.dtype).removeprefix("torch."),
+            "decode_head": _options_of(self.head, HEADS),
+            "refiner": None if self.refiner is None else _options_of(self.refiner, REFINERS),
+            "templates": str(templates) if isinstance(templates, (str, Path)) else list(templates),
+            "template_count": len(self.bank.templates),
+            **asdict(self.settings),
+        }
+
+    def prepare(self, picture: np.ndarray) -> Tensor:
+        """Resize a picture to the network's size (OpenCV's bilinear rule on uint8, as mmcv).
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+
+        Returns:
+            (3, H', W') float32 in [0, 1], on the CPU.
+
+        Raises:
+            InputError: no such array.
+        """
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InputError(
+                f"picture of shape {picture.shape} and dtype {picture.dtype}",
+                expected="(H, W, 3) uint8 RGB",
+            )
+        if not picture.size:
+            raise InputError(f"empty picture of shape {picture.shape}")
+        height, width = self.settings.network_size(picture.shape[:2])
+        if (height, width) != picture.shape[:2]:
+            import cv2
+
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+
+    def text(self, vocabulary: Vocabulary) -> Tensor:
+        """Return the unit vectors (Q, E) of a vocabulary's queries; recent ones are kept.
+
+        Raises:
+            PromptError: a query that cannot be encoded.
+        """
+        key = vocabulary.queries
+        if key not in self._texts:
+            self._texts[key] = self.bank.encode(key)
+        self._texts.move_to_end(key)
+        while len(self._texts) > _TEXTS_KEPT:
+            self._texts.popitem(last=False)
+        return self._texts[key].to(self.device)
+
+    def __call__(
+        self, picture: np.ndarray, vocabulary: Words, *, want_scores: bool = True
+    ) -> Decoded:
+        """Label every pixel of a picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+            vocabulary: the classes.
+            want_scores: also return probabilities.
+
+        Raises:
+            InputError: the picture is no such array.
+            PromptError: unusable words.
+            RuntimeLimitError: memory is not enough.
+        """
+        image = self.prepare(picture)
+        return self.predict(
+            image, vocabulary, picture.shape[:2], picture=picture, want_scores=want_scores
+        )
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        image: Tensor,
+        vocabulary: Words,
+        out_size: tuple[int, int],
+        picture: np.ndarray | None = None,
+        *,
+        want_scores: bool = True,
+    ) -> Decoded:
+        """Label every pixel of a picture that has the network's size already.
+
+        Args:
+            image: (3, H', W') RGB in [0, 1].
+            vocabulary: the classes.
+            out_size: (H, W) of the result.
+            picture: (H, W, 3) uint8 RGB for the refiner; None makes it from `image`.
+            want_scores: also return probabilities.
+
+        Raises:
+            InputError: another shape, or values that are no picture's.
+            PromptError: unusable words.
+            RuntimeLimitError: memory is not enough.
+        """
+        _check_image(image)
+        vocabulary = Vocabulary.parse(vocabulary)
+        out_size = tuple(out_size)
+        text = self.text(vocabulary)
+        background = vocabulary.background or 0
+        threshold = self.settings.threshold
+
+        def attempt(batch: int, numbers: int | None) -> Decoded:
+            options = self._decode_options(vocabulary, numbers)
+            scores, grid = self._scores(image, text, batch)
+            found = decode(
+                scores,
+                grid,
+                out_size,
+                threshold=threshold,
+                background=background,
+                want_scores=want_scores,
+                **options,
+            )
+            if self.refiner is None:
+                return found
+            seen = _picture_of(image, out_size) if picture is None else picture
+            wanted = partial(maps, scores, grid, out_size, **options)
+            return self.refiner.refine(
+                seen, found, wanted, threshold=threshold, background=background
+            )
+
+        return self._within_memory(attempt, image, len(text), out_size)
+
+    @torch.inference_mode()
+    def probabilities(self, image: Tensor, vocabulary: Words, out_size: tuple[int, int]) -> Tensor:
+        """Return the probability (K, H, W) of every class, before threshold and refiner.
+
+        For other programs that want whole maps; labels are to be had for far less memory.
+
+        Args:
+            image: (3, H', W') RGB in [0, 1].
+            vocabulary: the classes.
+            out_size: (H, W) of the result.
+
+        Raises:
+            InputError: another shape, or values that are no picture's.
+            PromptError: unusable words.
+            RuntimeLimitError: memory is not enough.
+        """
+        _check_image(image)
+        vocabulary = Vocabulary.parse(vocabulary)
+        text = self.text(vocabulary)
+
+        def attempt(batch: int, numbers: int | None) -> Tensor:
+            scores, grid = self._scores(image, text, batch)
+            classes = range(len(vocabulary.classes))
+            options = self._decode_options(vocabulary, numbers)
+            return maps(scores, grid, tuple(out_size), classes, **options)
+
+        return self._within_memory(attempt, image, len(text), tuple(out_size))
+
+    def _scores(self, image: Tensor, text: Tensor, batch: int) -> tuple[ScoreGrid, WindowGrid]:
+        grid = self.settings.windows(tuple(image.shape[1:]))
+        return self.head(self.clip, image.to(self.device), grid, text, batch), grid
+
+    def _decode_options(self, vocabulary: Vocabulary, numbers: int | None) -> dict[str, Any]:
+        return {
+            "query_class": vocabulary.query_class,
+            "kind": self.head.kind,
+            "temperature": self.head.decode_temperature,
+            "align": self.settings.align,
+            "numbers": numbers,
+        }
+
+    def _within_memory(
+        self,
+        attempt: Callable[[int, int | None], T],
+        image: Tensor,
+        queries: int,
+        out_size: tuple[int, int],
+    ) -> T:
+        """Try as set, then with small chunks, then also window by window."""
+        batch = self.settings.window_batch
+        for windows, numbers in ((batch, None), (batch, _FEW_NUMBERS), (1, _FEW_NUMBERS)):
+            try:
+                return attempt(windows, numbers)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            warnings.warn("memory is short: trying again with smaller pieces", stacklevel=3)
+        needed = self._estimate(image, queries, out_size) >> 20
+        raise RuntimeLimitError(
+            "not enough memory, not even in the smallest pieces",
+            where=f"{out_size[0]} x {out_size[1]} pixels, {queries} queries, {self.device}",
+            expected=f"about {needed} MB beside the weights",
+            fix="set a smaller test_cfg.short_side, use fewer classes, or another device",
+        )
+
+    def _estimate(self, image: Tensor, queries: int, out_size: tuple[int, int]) -> int:
+        """Bytes that one picture needs at least, roughly."""
+        grid = self.settings.windows(tuple(image.shape[1:]))
+        cells = len(grid) * grid.crop[0] * grid.crop[1] // self.clip.patch_size**2
+        features = cells * self.clip.embed_dim * 3 + queries * self.clip.embed_dim
+        return 4 * (image.numel() + features + 2 * out_size[0] * out_size[1])
+
+
+def build_pipeline(
+    spec: Mapping[str, Any],
+    *,
+    device: str | torch.device = "cpu",
+    precision: str = "fp32",
+    strict: bool = False,
+    cache_dir: str | Path | Literal["default"] | None = "default",
+) -> Pipeline:
+    """Build a pipeline from plain data: the model part of a configuration.
+
+    Args:
+        spec: keys `type`, `backbone` (type `ClipBackbone` and arguments of `build_clip`),
+            `decode_head` (a type of `HEADS` and its arguments), `refiner` (None, or a type of
+            `REFINERS` and its arguments), `templates`, `vocabulary` (not used here) and
+            `test_cfg` (arguments of `InferenceSettings`).
+        device: where the towers go.
+        precision: "fp32", "bf16" or "fp16"; what the device cannot do falls back, with a warning.
+        strict: refuse what would otherwise be mended with a warning.
+        cache_dir: folder of the text cache; see `TextBank`.
+
+    Raises:
+        ConfigError: unknown keys, types or values; found before any weights are read.
+        CheckpointError: weights that cannot be had, read or fitted.
+
+    Example:
+        >>> tiny = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": None}
+        >>> head = {"type": "MaskClipHead", "temperature": 40.0}
+        >>> pipeline = build_pipeline({"backbone": tiny, "decode_head": head})
+        >>> pipeline.protocol()["decode_head"]["readout"]
+        'value'
+    """
+    keys = ["type", "backbone", "decode_head", "refiner", "templates", "vocabulary", "test_cfg"]
+    spec = check_keys(spec, keys, "model")
+    if spec.get("type", "OpenVocabSegmentor") != "OpenVocabSegmentor":
+        raise ConfigError(
+            f"unknown type {spec['type']!r}", where="model.type", expected="OpenVocabSegmentor"
+        )
+    settings = InferenceSettings.from_mapping(spec.get("test_cfg"))
+    head = _build(spec.get("decode_head"), HEADS, "decode_head")
+    wanted = spec.get("refiner")
+    refiner = None if wanted is None else _build(wanted, REFINERS, "refiner")
+    backbone = _arguments(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
+    for reserved in ("device", "precision"):
+        if reserved in backbone:
+            raise ConfigError(
+                f"{reserved} is no matter of the model", where="backbone", fix="leave it out"
+            )
+    precision = usable_precision(precision, device)
+    clip = build_clip(**backbone, device=device, precision=precision)
+    return Pipeline(
+        clip,
+        head,
+        refiner=refiner,
+        templates=spec.get("templates", "imagenet80"),
+        settings=settings.fit_patch(clip.patch_size, strict=strict),
+        cache_dir=cache_dir,
+    )
+
+
+def usable_precision(precision: str, device: str | torch.device) -> str:
+    """Return the precision, or the nearest one that the device can do, with a warning.
+
+    Args:
+        precision: "fp32", "bf16" or "fp16".
+        device: a device.
+
+    Example:
+        >>> usable_precision("fp32", "cpu")
+        'fp32'
+    """
+    kind, usable = torch.device(device).type, precision
+    if (kind == "cpu" and precision == "fp16") or (kind == "mps" and precision != "fp32"):
+        usable = "fp32"
+    elif kind == "cuda" and precision == "bf16":
+        supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        usable = precision if supported else "fp16"
+    if usable != precision:
+        warnings.warn(f"{device} cannot do {precision}: {usable} is used", stacklevel=2)
+    return usable
+
+
+def _arguments(
+    data: Any, table: Mapping[str, Callable], where: str
+) -> tuple[Callable, dict[str, Any]]:
+    """Split plain data into what its type names and checked arguments of that."""
+    if not isinstance(data, Mapping) or "type" not in data:
+        raise ConfigError(
+            f"{data!r} names no type", where=where, expected=f"a type: {', '.join(table)}"
+        )
+    name = data["type"]
+    if name not in table:
+        close = get_close_matches(str(name), table, n=1, cutoff=0.0)
+        raise ConfigError(
+            f"unknown type {name!r}",
+            where=where,
+            expected=f"one of: {', '.join(table)}",
+            fix=f"did you mean {close[0]!r}?",
+        )
+    valid = [key for key in inspect.signature(table[name]).parameters if key != "self"]
+    arguments = {key: value for key, value in data.items() if key != "type"}
+    return table[name], check_keys(arguments, valid, where)
+
+
+def _build(data: Any, table: Mapping[str, type[T]], where: str) -> T:
+    make, arguments = _arguments(data, table, where)
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"wrong kind of value: {error}", where=where) from error
+
+
+def _options_of(part: nn.Module, table: Mapping[str, type]) -> dict[str, Any]:
+    """Return type and constructor arguments of a head or refiner."""
+    names = inspect.signature(type(part)).parameters
+    kind = next((name for name, each in table.items() if each is type(part)), type(part).__name__)
+    return {"type": kind, **{name: getattr(part, name) for name in names}}
+
+
+def _check_image(image: Tensor) -> None:
+    """Refuse what is no picture in [0, 1]."""
+    if image.ndim != 3 or image.shape[0] != 3 or not image.numel():
+        raise InputError(f"image of shape {tuple(image.shape)}", expected="(3, H, W), not empty")
+    bad = ~torch.isfinite(image)
+    if bool(bad.any()):
+        index = tuple(bad.nonzero()[0].tolist())
+        raise InputError(
+            f"value {float(image[index])} in the image",
+            where=f"index {index}",
+            expected="finite numbers from 0 to 1",
+        )
+    low, high = image.aminmax()
+    if low < -0.01 or high > 1.01:
+        raise InputError(
+            f"values from {float(low):.3g} to {float(high):.3g} in the image",
+            expected="RGB from 0 to 1, not normalised",
+        )
+
+
+def _picture_of(image: Tensor, size: tuple[int, int]) -> np.ndarray:
+    picture = (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    if picture.shape[:2] == size:
+        return picture
+    import cv2
+
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        "not enough memory" in str(error)
+    )

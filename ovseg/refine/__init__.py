@@ -1,0 +1,6 @@
+"""Refiners: sharpen a decoded label map with the picture."""
+
+from ovseg.refine.base import Maps, Refiner
+from ovseg.refine.pamr import Pamr, pamr
+
+__all__ = ["Maps", "Pamr", "Refiner", "pamr"]
