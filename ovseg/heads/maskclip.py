@@ -141,7 +141,15 @@ class MaskClip(WindowHead):
             (B, Q, h, w) cosines for kind "logits", probabilities for "probs"; probabilities after
             key smoothing.
         """
-        scores = cosines(features, text)
+        return self.finish(cosines(features, text), keys)
+
+    def finish(self, scores: Tensor, keys: Tensor | None = None) -> Tensor:
+        """Denoise, smooth and take the softmax, as the head is set.
+
+        Args:
+            scores: (B, Q, h, w) cosines.
+            keys: (B, h * w, C), for key smoothing.
+        """
         if self.prompt_denoising:
             scores = prompt_denoise(scores, self.prompt_denoising)
         if self.key_smoothing and keys is not None:
