@@ -19,10 +19,15 @@ class Progress:
         total: number of items, or None when it is not known (then there is no remaining time).
         stream: where to write; by default stderr as it is at the time of the call.
         shown_failures: how many failures to print in full.
+        unit: what is counted.
     """
 
     def __init__(
-        self, total: int | None, stream: TextIO | None = None, shown_failures: int = 10
+        self,
+        total: int | None,
+        stream: TextIO | None = None,
+        shown_failures: int = 10,
+        unit: str = "picture",
     ) -> None:
         from tqdm import tqdm
 
@@ -32,7 +37,7 @@ class Progress:
         self._bar = tqdm(
             total=total,
             file=self._stream,
-            unit="picture",
+            unit=f" {unit}",
             dynamic_ncols=True,
             disable=not self._stream.isatty(),
         )
@@ -51,6 +56,11 @@ class Progress:
     def step(self) -> None:
         """Count one item as dealt with."""
         self._bar.update()
+
+    def reach(self, done: int, total: int) -> None:
+        """Show that so many of so many are dealt with; the shape that libraries call back."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
     def fail(self, message: str) -> None:
         """Count one item as failed and say why."""

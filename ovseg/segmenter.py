@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -110,14 +110,34 @@ class Segmenter:
         """
         return choose_vocabulary(classes, background, threshold=self.threshold)
 
+    def prepare(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        strict: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Encode the words ahead of the first picture; later use finds them ready.
+
+        Args:
+            vocabulary: the words.
+            strict: refuse words that are too long for the text tower instead of cutting them.
+            progress: called with the number of words done and of all.
+
+        Raises:
+            PromptError: words that cannot be encoded.
+        """
+        self.pipeline.bank.encode(vocabulary.queries, strict=strict, progress=progress)
+        self.pipeline.text(vocabulary)
+
     @property
     def threshold(self) -> float:
         """Pixels whose best probability is below this become background; 0 for none."""
-        return float(self.pipeline.protocol().get("threshold") or 0.0)
+        return self.pipeline.settings.threshold
 
     def protocol(self) -> dict[str, Any]:
         """Return every setting that moves the result, with the hash of the weights."""
-        return {**self.pipeline.protocol(), "precision": self.precision}
+        return self.pipeline.protocol()
 
     def _segment(
         self,
@@ -150,6 +170,7 @@ def load(
     refine: str | None = None,
     *,
     test_cfg: Mapping[str, Any] | None = None,
+    strict: bool = False,
 ) -> Segmenter:
     """Load a model.
 
@@ -162,6 +183,7 @@ def load(
         precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
         refine: "pamr" sharpens the borders, "none" does not; None leaves it to the model.
         test_cfg: test settings to change, for example `{"threshold": 0.3}`.
+        strict: refuse settings that would otherwise be mended with a warning.
 
     Returns:
         A `Segmenter` that takes any vocabulary.
@@ -173,11 +195,12 @@ def load(
     device = choose_device(device)
     precision = choose_precision(precision, device)
     spec = model_spec(name_or_config, checkpoint, refine=refine, test_cfg=test_cfg)
-    from ovseg.pipeline import build_pipeline
+    from ovseg.pipeline import build_pipeline, usable_precision
 
+    precision = usable_precision(precision, device)
     name = str(name_or_config)
     try:
-        pipeline = build_pipeline(spec, device=device, precision=precision)
+        pipeline = build_pipeline(spec, device=device, precision=precision, strict=strict)
     except CheckpointError as error:
         if name in MODELS and checkpoint is None:
             raise _with_source(error, entry(name)) from error

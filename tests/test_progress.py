@@ -30,3 +30,12 @@ def test_on_a_terminal_there_is_a_bar_with_failures():
     assert "2/2" in stream.getvalue()
     assert "failed: 100%s {} broken" in stream.getvalue()
     assert "failed=1" in stream.getvalue()
+
+
+def test_follows_a_library_that_counts_itself():
+    stream = Terminal()
+    with Progress(None, stream, unit="word") as progress:
+        progress.reach(10, 40)
+        progress.reach(40, 40)
+    assert "40/40" in stream.getvalue()
+    assert "word/s" in stream.getvalue()

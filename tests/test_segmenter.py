@@ -128,3 +128,16 @@ def test_a_threshold_needs_a_background():
     assert choose_vocabulary("sky, sea", threshold=0.2).classes[0] == "background"
     assert choose_vocabulary("sky, background", threshold=0.2).classes == ("sky", "background")
     assert len(choose_vocabulary("sky, sea, Sky", merge_duplicates=True).classes) == 2
+
+
+def test_a_precision_that_the_device_cannot_do_falls_back(model):
+    with pytest.warns(UserWarning, match="fp32 is used"):
+        other = ovseg.load("maskclip-tiny", device="cpu", precision="fp16")
+    assert other.precision == "fp32"
+    assert other.protocol() == model.protocol()
+
+
+def test_strict_refuses_words_that_are_too_long(model):
+    words = ovseg.Vocabulary.from_names(["sky", "very " * 100 + "long"])
+    with pytest.raises(PromptError, match="long"):
+        model.prepare(words, strict=True)

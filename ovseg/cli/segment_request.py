@@ -17,6 +17,7 @@ from ovseg.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from ovseg.pictures import PictureFinder
     from ovseg.runs import RunFolder
+    from ovseg.segmenter import Segmenter
 
 
 class Request:
@@ -70,8 +71,11 @@ class Request:
             self.precision,
             args.refine,
             test_cfg=self.test_cfg,
+            strict=args.strict,
         )
-        folder.begin(model.protocol(), self._classes(), self._about())
+        folder.begin(model.protocol(), self._classes(), self._about(model))
+        with Progress(None, unit="word") as progress:
+            model.prepare(self.vocabulary, strict=args.strict, progress=progress.reach)
         stop_at_first = args.strict or self._is_single_picture()
         batch = Batch(
             model=model,
@@ -117,7 +121,7 @@ class Request:
             for i, label in enumerate(words.classes)
         ]
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, model: Segmenter) -> dict[str, Any]:
         from ovseg import __version__
         from ovseg.cli.check import versions
 
@@ -128,8 +132,8 @@ class Request:
                 "sha256": self.vocabulary.sha256,
                 "background": self.vocabulary.background,
             },
-            "device": self.device,
-            "precision": self.precision,
+            "device": model.device,
+            "precision": model.precision,
             "versions": {"ovseg": __version__, "python": platform.python_version(), **versions()},
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
