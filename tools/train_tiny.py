@@ -28,7 +28,7 @@ from ovseg.training.tiny_clip import TinyClipLoss, caption_batch, validate
 from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
-STEPS = {"clip": 3600, "dino": 600, "sam": 1000}
+STEPS = {"clip": 2200, "dino": 400, "sam": 500}
 BATCH = {"clip": 64, "dino": 8, "sam": 8}
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 

@@ -16,12 +16,13 @@ class Fit(nn.Module):
     def __init__(self, spoil=None):
         super().__init__()
         torch.manual_seed(0)
-        self.layer = nn.Linear(4, 4)
+        self.blocks = nn.ModuleList([nn.Linear(4, 4)])
+        self.bias = nn.Parameter(torch.zeros(4))
         self.spoil, self.calls = spoil, 0
 
     def forward(self, batch):
         self.calls += 1
-        loss = (self.layer(batch).float() - batch).square().mean()
+        loss = (self.blocks[0](batch).float() + self.bias - batch).square().mean()
         return {"copy": loss * float("nan") if self.calls == self.spoil else loss}
 
 
@@ -64,7 +65,7 @@ def test_a_broken_run_goes_on_as_if_nothing_had_happened(tmp_path):
     with pytest.raises(StopHereError):
         fit(Fit(), stopping, PLAN, tmp_path / "broken", report=lambda line: None)
     resumed, _ = run(tmp_path / "broken", model=Fit())
-    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+    assert torch.equal(resumed.blocks[0].weight, whole.blocks[0].weight)
     rows = list(read_log(tmp_path / "broken"))
     assert [(row["step"], row["copy"]) for row in rows] == [
         (row["step"], row["copy"]) for row in expected
@@ -75,7 +76,7 @@ def test_a_finished_run_does_nothing_again(tmp_path):
     first, _ = run(tmp_path)
     log = (tmp_path / "log.jsonl").read_bytes()
     again, lines = run(tmp_path)
-    assert torch.equal(first.layer.weight, again.layer.weight)
+    assert torch.equal(first.blocks[0].weight, again.blocks[0].weight)
     assert (tmp_path / "log.jsonl").read_bytes() == log
     assert lines == []
 
