@@ -17,19 +17,30 @@ find_python() {
     exit 1
 }
 
-python=$(find_python)
-
 # Debian splits venv's pip off into a package of its own.
-if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-        apt-get update -q && apt-get install -y -q python3-venv
-    else
-        say "$python cannot make virtual environments here; on Debian: sudo apt-get install python3-venv"
+require_ensurepip() {
+    if ! "$1" -c 'import ensurepip' 2>/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -q
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv
+    fi
+    if ! "$1" -c 'import ensurepip' 2>/dev/null; then
+        say "$1 cannot make virtual environments here; on Debian: sudo apt-get install python3-venv"
         exit 1
     fi
-fi
+}
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+# The mark tells an environment whose set-up was cut short; such a one is made again from nothing.
+unfinished=.venv/unfinished
+
+if [ -e $unfinished ] || ! [ -x .venv/bin/python ]; then
+    python=$(find_python)
+    require_ensurepip "$python"
+    rm -rf .venv
+    mkdir .venv
+    touch $unfinished
+    "$python" -m venv .venv
+fi
+touch $unfinished
 .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 # The headless OpenCV needs no system libraries; the override keeps the other one out on Linux.
@@ -38,3 +49,4 @@ case $(uname -s) in
     Linux) set -- "$@" --override tools/overrides.txt opencv-python-headless ;;
 esac
 .venv/bin/uv pip install "$@" --editable '.[test]'
+rm $unfinished
