@@ -81,7 +81,7 @@ def clean_name(name: str, *, where: str | None = None, warn: bool = True) -> str
             stacklevel=2,
         )
     for index, character in enumerate(safe):
-        if unicodedata.category(character) in ("Cc", "Cs"):
+        if unicodedata.category(character) == "Cc":
             raise PromptError(
                 f"control character U+{ord(character):04X} at index {index} of {safe!r}",
                 where=where,

@@ -8,11 +8,11 @@ now and then.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ovseg.encoders.fetch import cache_root
 from ovseg.errors import OvsegError
 from ovseg.files import write_atomic
 
@@ -30,7 +31,11 @@ FORMAT = "1"
 """Version of the files; another version is another folder."""
 
 _MOST_SHARDS = 32
-_SAME_PROBE = 1e-4
+_MOST_LISTINGS = 5
+"""Times that the folder is listed while another process joins the shards under our hands."""
+
+_SAME = 1e-4
+"""Largest difference of two probes of the same encoder; devices differ by less."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ class Row:
 
 def default_cache_dir() -> Path:
     """`$OVSEG_CACHE/text` where that is set, else `~/.cache/ovseg/text`."""
-    root = os.environ.get("OVSEG_CACHE")
-    return (Path(root).expanduser() if root else Path.home() / ".cache" / "ovseg") / "text"
+    return cache_root() / "text"
 
 
 class TextCache:
@@ -71,11 +75,18 @@ class TextCache:
     def read(self, queries: Sequence[str]) -> dict[str, Row]:
         """Rows of those queries that are known."""
         wanted, found = set(queries), {}
-        for _, rows in self._shards():
-            for query in wanted & rows.keys():
-                found[query] = Row(rows[query].vector.clone(), rows[query].cut)
-            wanted -= rows.keys()
-            if not wanted:
+        for _ in range(_MOST_LISTINGS):
+            complete = True
+            for path in self._paths():
+                try:
+                    rows = self._load(path)
+                except FileNotFoundError:
+                    complete = False
+                    continue
+                for query in wanted & rows.keys():
+                    found[query] = Row(rows[query].vector.clone(), rows[query].cut)
+                wanted -= rows.keys()
+            if complete or not wanted:
                 break
         return found
 
@@ -94,31 +105,32 @@ class TextCache:
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.safetensors"))
 
-    def _shards(self) -> Iterator[tuple[Path, dict[str, Row]]]:
-        for path in self._paths():
-            try:
-                rows = _unpack(path.read_bytes(), self.probe)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                warnings.warn(f"{path}: cannot be read ({error.strerror})", stacklevel=4)
-                continue
-            except (SafetensorError, ValueError, KeyError) as error:
-                warnings.warn(
-                    f"{path}: damaged text cache ({error}); it is removed and made anew",
-                    stacklevel=4,
-                )
-                _remove(path)
-                continue
-            if rows is not None:
-                yield path, rows
+    def _load(self, path: Path) -> dict[str, Row]:
+        """Rows of a shard; none where it is damaged or belongs to another probe."""
+        try:
+            data = path.read_bytes()
+            if path.name != _name(data):
+                raise ValueError("checksum")
+            return _unpack(data, self.probe)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            warnings.warn(f"{path}: cannot be read ({error.strerror})", stacklevel=4)
+        except (SafetensorError, ValueError, KeyError) as error:
+            warnings.warn(
+                f"{path}: damaged text cache ({error}); it is removed and made anew", stacklevel=4
+            )
+            _remove(path)
+        return {}
 
     def _join(self) -> None:
         joined: dict[str, Row] = {}
         read = []
-        for path, rows in self._shards():
-            joined.update(rows)
-            read.append(path)
+        for path in self._paths():
+            with contextlib.suppress(FileNotFoundError):
+                rows = self._load(path)
+                joined.update(rows)
+                read += [path] if rows else []
         kept = self._write(joined)
         for path in read:
             if path != kept:
@@ -126,8 +138,7 @@ class TextCache:
 
     def _write(self, rows: Mapping[str, Row]) -> Path:
         data = _pack(rows, self.probe)
-        name = f"{hashlib.sha256(data).hexdigest()[:20]}.safetensors"
-        return write_atomic(self.folder / name, data)
+        return write_atomic(self.folder / _name(data), data)
 
 
 def _pack(rows: Mapping[str, Row], probe: Tensor) -> bytes:
@@ -137,32 +148,23 @@ def _pack(rows: Mapping[str, Row], probe: Tensor) -> bytes:
         {
             "vectors": vectors,
             "probe": probe,
-            "text": _bytes_tensor(text),
-            "sha256": _bytes_tensor(_digest(vectors, text)),
+            "text": torch.frombuffer(bytearray(text), dtype=torch.uint8),
         }
     )
 
 
-def _unpack(data: bytes, probe: Tensor) -> dict[str, Row] | None:
-    """Rows by query, or None for a shard of another probe."""
+def _unpack(data: bytes, probe: Tensor) -> dict[str, Row]:
+    """Rows by query; none of a shard of another probe."""
     tensors = load(data)
-    vectors, text = tensors["vectors"], tensors["text"].numpy().tobytes()
-    if tensors["sha256"].numpy().tobytes() != _digest(vectors, text):
-        raise ValueError("checksum")
-    if tensors["probe"].shape != probe.shape or vectors.shape[1:] != probe.shape:
-        raise ValueError("width")
-    if (tensors["probe"] - probe).abs().max() > _SAME_PROBE:
-        return None
-    entries = json.loads(text)
-    return {query: Row(row, cut) for (query, cut), row in zip(entries, vectors, strict=True)}
+    if tensors["probe"].shape != probe.shape or (tensors["probe"] - probe).abs().max() > _SAME:
+        return {}
+    entries = json.loads(tensors["text"].numpy().tobytes())
+    return {q: Row(row, cut) for (q, cut), row in zip(entries, tensors["vectors"], strict=True)}
 
 
-def _digest(vectors: Tensor, text: bytes) -> bytes:
-    return hashlib.sha256(vectors.contiguous().numpy().tobytes() + text).digest()
-
-
-def _bytes_tensor(data: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+def _name(data: bytes) -> str:
+    """Name of a shard: a hash of its content, so that damage shows."""
+    return f"{hashlib.sha256(data).hexdigest()[:20]}.safetensors"
 
 
 def _remove(path: Path) -> None:
