@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
-from ovseg.errors import ConfigError, InputError, RuntimeLimitError
+from ovseg.errors import ConfigError, InputError
 from ovseg.heads import Head, MaskClip
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
-from ovseg.inference.settings import InferenceSettings, check_keys
+from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
+from ovseg.memory import within_memory
+from ovseg.plain_data import arguments_of, build, check_keys, options_of
 from ovseg.refine import Pamr, Refiner
 from ovseg.vocabulary import Vocabulary
 
@@ -94,8 +94,8 @@ class Pipeline:
             "pad": clip.pad,
             "position_rule": clip.tower.position_rule,
             "precision": str(clip.dtype).removeprefix("torch."),
-            "decode_head": _options_of(self.head, HEADS),
-            "refiner": None if self.refiner is None else _options_of(self.refiner, REFINERS),
+            "decode_head": options_of(self.head, HEADS),
+            "refiner": None if self.refiner is None else options_of(self.refiner, REFINERS),
             "templates": str(templates) if isinstance(templates, (str, Path)) else list(templates),
             "template_count": len(self.bank.templates),
             **asdict(self.settings),
@@ -192,7 +192,8 @@ class Pipeline:
         background = vocabulary.background or 0
         threshold = self.settings.threshold
 
-        def attempt(batch: int, numbers: int | None) -> Decoded:
+        def attempt(pieces: tuple[int, int | None]) -> Decoded:
+            batch, numbers = pieces
             options = self._decode_options(vocabulary, numbers)
             scores, grid = self._scores(image, text, batch)
             found = decode(
@@ -234,7 +235,8 @@ class Pipeline:
         vocabulary = Vocabulary.parse(vocabulary)
         text = self.text(vocabulary)
 
-        def attempt(batch: int, numbers: int | None) -> Tensor:
+        def attempt(pieces: tuple[int, int | None]) -> Tensor:
+            batch, numbers = pieces
             scores, grid = self._scores(image, text, batch)
             classes = range(len(vocabulary.classes))
             options = self._decode_options(vocabulary, numbers)
@@ -257,28 +259,18 @@ class Pipeline:
 
     def _within_memory(
         self,
-        attempt: Callable[[int, int | None], T],
+        attempt: Callable[[tuple[int, int | None]], T],
         image: Tensor,
         queries: int,
         out_size: tuple[int, int],
     ) -> T:
-        """Try as set, then with small chunks, then also window by window."""
+        """Try as set, then decode in small pieces, then also go window by window."""
         batch = self.settings.window_batch
-        for windows, numbers in ((batch, None), (batch, _FEW_NUMBERS), (1, _FEW_NUMBERS)):
-            try:
-                return attempt(windows, numbers)
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            warnings.warn("memory is short: trying again with smaller pieces", stacklevel=3)
-        needed = self._estimate(image, queries, out_size) >> 20
-        raise RuntimeLimitError(
-            "not enough memory, not even in the smallest pieces",
-            where=f"{out_size[0]} x {out_size[1]} pixels, {queries} queries, {self.device}",
-            expected=f"about {needed} MB beside the weights",
-            fix="set a smaller test_cfg.short_side, use fewer classes, or another device",
+        return within_memory(
+            attempt,
+            [(batch, None), (batch, _FEW_NUMBERS), (1, _FEW_NUMBERS)],
+            f"{out_size[0]} x {out_size[1]} pixels, {queries} queries, {self.device}",
+            self._estimate(image, queries, out_size),
         )
 
     def _estimate(self, image: Tensor, queries: int, out_size: tuple[int, int]) -> int:
@@ -327,10 +319,10 @@ def build_pipeline(
             f"unknown type {spec['type']!r}", where="model.type", expected="OpenVocabSegmentor"
         )
     settings = InferenceSettings.from_mapping(spec.get("test_cfg"))
-    head = _build(spec.get("decode_head"), HEADS, "decode_head")
+    head = build(spec.get("decode_head"), HEADS, "decode_head")
     wanted = spec.get("refiner")
-    refiner = None if wanted is None else _build(wanted, REFINERS, "refiner")
-    backbone = _arguments(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
+    refiner = None if wanted is None else build(wanted, REFINERS, "refiner")
+    backbone = arguments_of(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
     for reserved in ("device", "precision"):
         if reserved in backbone:
             raise ConfigError(
@@ -370,43 +362,6 @@ def usable_precision(precision: str, device: str | torch.device) -> str:
     return usable
 
 
-def _arguments(
-    data: Any, table: Mapping[str, Callable], where: str
-) -> tuple[Callable, dict[str, Any]]:
-    """Split plain data into what its type names and checked arguments of that."""
-    if not isinstance(data, Mapping) or "type" not in data:
-        raise ConfigError(
-            f"{data!r} names no type", where=where, expected=f"a type: {', '.join(table)}"
-        )
-    name = data["type"]
-    if name not in table:
-        close = get_close_matches(str(name), table, n=1, cutoff=0.0)
-        raise ConfigError(
-            f"unknown type {name!r}",
-            where=where,
-            expected=f"one of: {', '.join(table)}",
-            fix=f"did you mean {close[0]!r}?",
-        )
-    valid = [key for key in inspect.signature(table[name]).parameters if key != "self"]
-    arguments = {key: value for key, value in data.items() if key != "type"}
-    return table[name], check_keys(arguments, valid, where)
-
-
-def _build(data: Any, table: Mapping[str, type[T]], where: str) -> T:
-    make, arguments = _arguments(data, table, where)
-    try:
-        return make(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"wrong kind of value: {error}", where=where) from error
-
-
-def _options_of(part: nn.Module, table: Mapping[str, type]) -> dict[str, Any]:
-    """Return type and constructor arguments of a head or refiner."""
-    names = inspect.signature(type(part)).parameters
-    kind = next((name for name, each in table.items() if each is type(part)), type(part).__name__)
-    return {"type": kind, **{name: getattr(part, name) for name in names}}
-
-
 def _check_image(image: Tensor) -> None:
     """Refuse what is no picture in [0, 1]."""
     if image.ndim != 3 or image.shape[0] != 3 or not image.numel():
@@ -434,9 +389,3 @@ def _picture_of(image: Tensor, size: tuple[int, int]) -> np.ndarray:
     import cv2
 
     return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        "not enough memory" in str(error)
-    )

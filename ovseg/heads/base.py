@@ -28,10 +28,12 @@ class Head(nn.Module, ABC):
     Attributes:
         kind: "logits" or "probs", what the scores are; see `ovseg.inference.decode.decode`.
         temperature: factor of the scores inside a softmax over the queries.
+        capture: inner tokens that the head needs of a trunk, as in `ClipEncoder.trunk`.
     """
 
     kind: str
     temperature: float
+    capture: ClassVar[tuple[str, ...]] = ()
 
     @property
     def decode_temperature(self) -> float:
@@ -54,13 +56,7 @@ class Head(nn.Module, ABC):
 
 
 class WindowHead(Head):
-    """A head to which windows are pictures of their own.
-
-    Attributes:
-        capture: inner tokens that `patch_features` needs, as in `ClipEncoder.trunk`.
-    """
-
-    capture: ClassVar[tuple[str, ...]] = ()
+    """A head to which windows are pictures of their own."""
 
     @property
     def lazy(self) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import ALIGNS, check_threshold
 from ovseg.inference.windows import WindowGrid, network_size, slide, whole
+from ovseg.plain_data import check_keys
 
-__all__ = ["InferenceSettings", "check_keys"]
+__all__ = ["InferenceSettings"]
 
 
 @dataclass(frozen=True)
@@ -94,26 +94,6 @@ class InferenceSettings:
     def windows(self, size: tuple[int, int]) -> WindowGrid:
         """Lay the windows over a network picture of size (H', W')."""
         return slide(size, self.crop_size, self.stride) if self.mode == "slide" else whole(size)
-
-
-def check_keys(data: Any, valid: list[str], where: str) -> dict[str, Any]:
-    """Return plain data as a dict whose keys are all known.
-
-    Raises:
-        ConfigError: no mapping, or an unknown key; the message gives the nearest valid one.
-    """
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{data!r} is no mapping", where=where, expected="keys and values")
-    for key in data:
-        if key not in valid:
-            close = get_close_matches(str(key), valid, n=1, cutoff=0.0)
-            raise ConfigError(
-                f"unknown key {key!r}",
-                where=where,
-                expected=f"one of: {', '.join(valid)}",
-                fix=f"did you mean {close[0]!r}?" if close else None,
-            )
-    return dict(data)
 
 
 def _check_length(name: str, value: object) -> None:

@@ -1,0 +1,99 @@
+"""Objects from plain data: dicts with a `type` and the arguments of what it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from ovseg.errors import ConfigError
+
+__all__ = ["arguments_of", "build", "check_keys", "options_of"]
+
+T = TypeVar("T")
+
+
+def check_keys(data: Any, valid: Sequence[str], where: str) -> dict[str, Any]:
+    """Return plain data as a dict whose keys are all known.
+
+    Args:
+        data: what a user wrote.
+        valid: the known keys.
+        where: what the data are, for the message.
+
+    Raises:
+        ConfigError: no mapping, or an unknown key; the message gives the nearest valid one.
+
+    Example:
+        >>> check_keys({"mod": "slide"}, ["mode", "stride"], "test_cfg")
+        Traceback (most recent call last):
+        ...
+        ovseg.errors.ConfigError: test_cfg: unknown key 'mod'; to fix: did you mean 'mode'?
+    """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{data!r} is no mapping", where=where, expected="keys and values")
+    for key in data:
+        if key not in valid:
+            raise ConfigError(f"unknown key {key!r}", where=where, fix=_nearest(key, valid))
+    return dict(data)
+
+
+def arguments_of(
+    data: Any, table: Mapping[str, Callable[..., T]], where: str
+) -> tuple[Callable[..., T], dict[str, Any]]:
+    """Look up what the data's `type` names, and check that it takes the other keys.
+
+    Args:
+        data: what a user wrote.
+        table: what there is, by name.
+        where: what the data are, for the message.
+
+    Raises:
+        ConfigError: no type, an unknown one, an unknown key, or one that is missing.
+    """
+    if not isinstance(data, Mapping) or "type" not in data:
+        raise ConfigError(
+            f"{data!r} names no type", where=where, expected=f"a type: {', '.join(table)}"
+        )
+    name = data["type"]
+    if name not in table:
+        raise ConfigError(
+            f"unknown type {name!r}",
+            where=where,
+            expected=f"one of: {', '.join(table)}",
+            fix=_nearest(name, list(table)),
+        )
+    signature = inspect.signature(table[name])
+    arguments = {key: value for key, value in data.items() if key != "type"}
+    check_keys(arguments, list(signature.parameters), where)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise ConfigError(str(error), where=where) from error
+    return table[name], arguments
+
+
+def build(data: Any, table: Mapping[str, Callable[..., T]], where: str) -> T:
+    """Build what the data describe; arguments as for `arguments_of`.
+
+    Raises:
+        ConfigError: an unknown type or key, or a wrong value.
+    """
+    make, arguments = arguments_of(data, table, where)
+    try:
+        return make(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"wrong kind of value: {error}", where=where) from error
+
+
+def options_of(part: object, table: Mapping[str, type]) -> dict[str, Any]:
+    """Return the plain data that describe a part which keeps its arguments as attributes."""
+    kind = next((name for name, each in table.items() if each is type(part)), type(part).__name__)
+    names = inspect.signature(type(part)).parameters
+    return {"type": kind, **{name: getattr(part, name) for name in names}}
+
+
+def _nearest(name: object, valid: Sequence[str]) -> str | None:
+    close = get_close_matches(str(name), valid, n=1, cutoff=0.0)
+    return f"did you mean {close[0]!r}?" if close else None

@@ -1,0 +1,252 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ovseg.errors import ConfigError, InputError, RuntimeLimitError
+from ovseg.pipeline import build_pipeline, usable_precision
+from ovseg.vocabulary import Vocabulary
+
+WORDS = "cat, dog; puppy, sky"
+SLIDE = {"mode": "slide", "crop_size": 32, "stride": 16, "short_side": 48}
+
+
+def spec_of(files, **changes):
+    backbone = {"type": "ClipBackbone", "model": str(files[0]), "pretrained": str(files[1])}
+    spec = {
+        "type": "OpenVocabSegmentor",
+        "backbone": backbone,
+        "decode_head": {"type": "MaskClipHead", "temperature": 40.0},
+        "templates": "photo",
+        "test_cfg": SLIDE,
+    }
+    return {**spec, **changes}
+
+
+@pytest.fixture(scope="module")
+def make(tiny_clip_files):
+    def build(*, precision="fp32", **changes):
+        spec = spec_of(tiny_clip_files, **changes)
+        return build_pipeline(spec, cache_dir=None, precision=precision)
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def pipeline(make):
+    return make()
+
+
+def picture(height, width, seed=0):
+    small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize("size", [(40, 60), (1, 1), (1, 5000), (5000, 1), (300, 90)])
+def test_pictures_of_all_sizes(pipeline, size):
+    found = pipeline(picture(*size), WORDS)
+    assert found.labels.shape == found.scores.shape == size
+    assert found.labels.max() < 3
+    assert np.isfinite(found.scores).all()
+    assert found.scores.min() >= 1 / 4 - 1e-6
+    assert found.scores.max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, 127, 255])
+@pytest.mark.parametrize("refiner", [None, {"type": "PamrRefiner", "steps": 2}])
+def test_constant_pictures_have_finite_scores(make, value, refiner):
+    found = make(refiner=refiner)(np.full((30, 40, 3), value, np.uint8), WORDS)
+    assert np.isfinite(found.scores).all()
+
+
+@pytest.mark.parametrize("size", [(97, 130), (224, 100), (48, 48), (3, 900)])
+def test_resizing_is_that_of_mmcv(pipeline, size):
+    import mmcv
+
+    pixels = picture(*size)
+    expected = mmcv.imrescale(pixels, (2048, 48))
+    found = (pipeline.prepare(pixels) * 255).permute(1, 2, 0).numpy()
+    assert np.array_equal(found, expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_the_number_of_windows_at_a_time_changes_nothing(make, pipeline, batch):
+    pixels = picture(70, 200)
+    expected = pipeline(pixels, WORDS)
+    found = make(test_cfg={**SLIDE, "window_batch": batch})(pixels, WORDS)
+    assert np.array_equal(found.labels, expected.labels)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+
+def test_synonyms_vote_for_their_class(pipeline):
+    pixels = picture(60, 60)
+    merged = pipeline(pixels, "cat, dog; puppy, sky")
+    apart = pipeline(pixels, "cat, dog, puppy, sky")
+    assert np.array_equal(merged.labels, np.array([0, 1, 1, 2], np.uint8)[apart.labels])
+    np.testing.assert_allclose(merged.scores, apart.scores, atol=1e-6)
+
+
+def test_unsure_pixels_become_the_background_class(make):
+    words = Vocabulary.parse(["cat", "dog", "background"])
+    found = make(test_cfg={**SLIDE, "threshold": 1.0})(picture(40, 40), words)
+    assert (found.labels == 2).all()
+
+
+def test_probabilities_agree_with_labels(pipeline):
+    image = pipeline.prepare(picture(50, 64))
+    maps = pipeline.probabilities(image, "cat, dog, sky", (50, 64))
+    found = pipeline.predict(image, "cat, dog, sky", (50, 64))
+    torch.testing.assert_close(maps.sum(0), torch.ones(50, 64))
+    np.testing.assert_allclose(maps.amax(0), found.scores, atol=1e-5)
+
+
+def test_refiner_sharpens_the_result(make, pipeline):
+    pixels = picture(60, 80)
+    refined = make(refiner={"type": "PamrRefiner", "steps": 3, "dilations": [1, 2]})
+    found, coarse = refined(pixels, WORDS), pipeline(pixels, WORDS)
+    assert found.labels.shape == coarse.labels.shape
+    assert not np.array_equal(found.scores, coarse.scores)
+    # Without the picture, the refiner gets what the network saw.
+    image = refined.prepare(pixels)
+    assert refined.predict(image, WORDS, (60, 80)).labels.shape == (60, 80)
+
+
+def test_labels_without_scores(pipeline):
+    pixels = picture(50, 50)
+    found = pipeline(pixels, WORDS, want_scores=False)
+    assert found.scores is None
+    assert np.array_equal(found.labels, pipeline(pixels, WORDS).labels)
+
+
+def test_words_are_encoded_once(pipeline, monkeypatch):
+    first = pipeline.text(Vocabulary.parse(WORDS))
+    monkeypatch.setattr(pipeline.bank, "encode", None)
+    assert torch.equal(pipeline.text(Vocabulary.parse(WORDS)), first)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+        (np.zeros((4, 4), np.uint8), r"\(4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), "empty"),
+    ],
+)
+def test_arrays_that_are_no_pictures(pipeline, array, message):
+    with pytest.raises(InputError, match=message):
+        pipeline(array, WORDS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_the_first_bad_number_is_named(pipeline, value):
+    image = torch.rand(3, 32, 40)
+    image[1, 5, 7] = image[2, 0, 0] = value
+    with pytest.raises(InputError, match=r"\(1, 5, 7\)"):
+        pipeline.predict(image, WORDS, (32, 40))
+
+
+@pytest.mark.parametrize("image", [torch.rand(3, 8, 8) * 255, torch.rand(1, 3, 8, 8)])
+def test_tensors_that_are_no_pictures(pipeline, image):
+    with pytest.raises(InputError):
+        pipeline.predict(image, WORDS, (8, 8))
+
+
+def test_protocol_holds_what_moves_the_number(make, tiny_clip_files):
+    protocol = make(refiner={"type": "PamrRefiner"}).protocol()
+    assert protocol["crop_size"] == (32, 32)
+    assert protocol["threshold"] == 0.0
+    assert protocol["decode_head"]["temperature"] == 40.0
+    assert protocol["decode_head"]["readout"] == "value"
+    assert protocol["refiner"] == {"type": "PamrRefiner", "steps": 10, "dilations": (8, 16)}
+    assert protocol["template_count"] == 1
+    assert len(protocol["weights_hash"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"type": "EncoderDecoder"}, "OpenVocabSegmentor"),
+        ({"decodehead": {}}, "decode_head"),
+        ({"decode_head": {"type": "MaskClipHead", "temprature": 1}}, "temperature"),
+        ({"decode_head": {"type": "MaskClip"}}, "MaskClipHead"),
+        ({"decode_head": {"type": "MaskClipHead", "temperature": "hot"}}, "wrong kind"),
+        ({"refiner": {"type": "Pamr"}}, "PamrRefiner"),
+        ({"backbone": {"type": "ClipBackbone", "modell": "x"}}, "model"),
+        ({"backbone": {"type": "ClipBackbone"}}, "model"),
+        ({"backbone": {"type": "ResNet"}}, "ClipBackbone"),
+        ({"test_cfg": {"crop": 8}}, "crop_size"),
+        (
+            {
+                "backbone": {
+                    "type": "ClipBackbone",
+                    "model": "x",
+                    "pretrained": None,
+                    "device": "cpu",
+                }
+            },
+            "leave it out",
+        ),
+    ],
+)
+def test_settings_are_checked_before_weights_are_read(
+    tiny_clip_files, monkeypatch, changes, message
+):
+    monkeypatch.setattr("ovseg.encoders.clip.find_weights", None)
+    with pytest.raises(ConfigError, match=message):
+        build_pipeline(spec_of(tiny_clip_files, **changes))
+
+
+def test_strict_refuses_a_crop_between_patches(tiny_clip_files):
+    spec = spec_of(tiny_clip_files, test_cfg={**SLIDE, "crop_size": 30})
+    with pytest.raises(ConfigError, match="patch"):
+        build_pipeline(spec, strict=True)
+    with pytest.warns(UserWarning, match="patch"):
+        assert build_pipeline(spec).settings.crop_size == (32, 32)
+
+
+def test_precision_falls_back_with_a_notice(make, monkeypatch):
+    with pytest.warns(UserWarning, match="fp32 is used"):
+        assert make(precision="fp16").protocol()["precision"] == "float32"
+    with pytest.warns(UserWarning, match="fp32 is used"):
+        assert usable_precision("bf16", "mps") == "fp32"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.warns(UserWarning, match="fp16 is used"):
+        assert usable_precision("bf16", "cuda:0") == "fp16"
+
+
+def test_half_precision_gives_nearly_the_same_labels(make, pipeline):
+    half = make(precision="bf16")
+    assert half.protocol()["precision"] == "bfloat16"
+    found, exact = half(picture(90, 90), WORDS), pipeline(picture(90, 90), WORDS)
+    sure = exact.scores > 0.6
+    assert (found.labels == exact.labels)[sure].mean() >= 0.999
+
+
+def test_short_memory_means_smaller_pieces(make, monkeypatch):
+    pipeline = make()
+    expected = pipeline(picture(60, 100), WORDS)
+    trunk, sizes = pipeline.clip.trunk, []
+
+    def greedy(images, capture=()):
+        sizes.append(len(images))
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return trunk(images, capture)
+
+    monkeypatch.setattr(pipeline.clip, "trunk", greedy)
+    with pytest.warns(UserWarning, match="smaller pieces"):
+        found = pipeline(picture(60, 100), WORDS)
+    assert sizes[:2] == [8, 8]
+    assert set(sizes[2:]) == {1}
+    assert np.array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.filterwarnings("ignore:memory is short")
+def test_too_little_memory(make, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pipeline = make()
+    monkeypatch.setattr(pipeline.clip, "trunk", full)
+    with pytest.raises(RuntimeLimitError, match="60 x 100 pixels, 4 queries, cpu"):
+        pipeline(picture(60, 100), WORDS)
