@@ -75,26 +75,35 @@ class Batch:
             self._one(item, progress, tally)
 
     def _one(self, item: Item, progress: Progress, tally: Tally) -> None:
-        try:
-            if self.folder.is_done(item.name, Path(item.path)):
-                tally.skipped += 1
-                progress.step()
-                return
-        except OSError:
-            pass  # reading it will say what is wrong
+        if self._is_done(item):
+            tally.skipped += 1
+            progress.step()
+            return
         with self.folder.claim(item.name) as mine:
             if not mine:
                 tally.elsewhere += 1
-                progress.step()
+            elif self._is_done(item):  # by another process, just now
+                tally.skipped += 1
+            else:
+                self._work(item, progress, tally)
                 return
-            try:
-                result, details = self._segment(item)
-            except Exception as error:
-                tally.failed += 1
-                self._failed(item, error, progress)
-                return
-            outputs = result.save(self.folder.root, item.name, _files(self.formats))
-            self.folder.record(item.name, Path(item.path), outputs, details)
+        progress.step()
+
+    def _is_done(self, item: Item) -> bool:
+        try:
+            return self.folder.is_done(item.name, Path(item.path))
+        except OSError:  # reading it will say what is wrong
+            return False
+
+    def _work(self, item: Item, progress: Progress, tally: Tally) -> None:
+        try:
+            result, details = self._segment(item)
+        except Exception as error:
+            tally.failed += 1
+            self._failed(item, error, progress)
+            return
+        outputs = result.save(self.folder.root, item.name, _files(self.formats))
+        self.folder.record(item.name, Path(item.path), outputs, details)
         tally.done += 1
         progress.step()
 

@@ -31,6 +31,7 @@ from ovseg.journal import Journal, append_line
 __all__ = ["RunFolder", "differences"]
 
 _CLAIMS = ".claims"
+_SHOWN = 5
 
 
 class RunFolder:
@@ -200,6 +201,8 @@ class RunFolder:
             return
         changes = differences(theirs, ours)
         if changes:
+            if len(changes) > _SHOWN:
+                changes[_SHOWN:] = [f"and {len(changes) - _SHOWN} more"]
             raise ConfigError(
                 f"the results here were made with other {part}: {'; '.join(changes)}",
                 where=self.root,

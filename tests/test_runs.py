@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -177,6 +179,38 @@ def test_without_locks_the_folder_still_works(tmp_path, picture, monkeypatch):
         finish(folder, picture)
     with open_folder(tmp_path / "out") as folder:
         assert folder.is_done("a", picture)
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from ovseg.runs import RunFolder
+root, pictures = Path(sys.argv[1]), Path(sys.argv[2])
+with RunFolder(root, {}) as folder:
+    folder.begin({}, [], {})
+    for picture in sorted(pictures.iterdir()):
+        name = picture.stem
+        if folder.is_done(name, picture):
+            continue
+        with folder.claim(name) as mine:
+            if mine and not folder.is_done(name, picture):
+                output = root / f"{name}.label.png"
+                output.write_bytes(b"label")
+                time.sleep(0.002)
+                folder.record(name, picture, [output], {})
+"""
+
+
+def test_processes_in_one_folder_do_each_picture_once(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(100):
+        (pictures / f"{i}.jpg").write_bytes(b"picture")
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "out"), str(pictures)]
+    workers = [subprocess.Popen(command) for _ in range(3)]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    done = [line["name"] for line in lines(tmp_path / "out" / "results.jsonl")]
+    assert sorted(done, key=int) == [str(i) for i in range(100)]
 
 
 def test_differences_name_keys_that_came_and_went():

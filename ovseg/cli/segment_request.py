@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovseg.cli.segment import FORMATS
@@ -49,7 +50,8 @@ class Request:
     def settings(self) -> dict[str, Any]:
         """Return what must not change within one output folder."""
         return {
-            "model": self.spec,
+            "model": self.model,
+            "spec": self.spec,
             "vocabulary": self.vocabulary.sha256,
             "formats": self.formats,
             "palette": self.palette,
@@ -90,6 +92,8 @@ class Request:
         try:
             with Progress(self.items.total) as progress:
                 batch.run(self.items, progress, tally)
+            for path, reason in self.items.problems:
+                folder.record_error(path, Path(path), InputError(reason, where=path))
         finally:
             print(f"{tally}{self._left_out()}; results in {args.out}")
         return 3 if tally.failed else 0
@@ -105,7 +109,8 @@ class Request:
 
     def _left_out(self) -> str:
         found = [f"{count} {what}" for what, count in sorted(self.items.ignored.items()) if count]
-        found += [f"{path} {reason}" for path, reason in self.items.problems]
+        if self.items.problems:
+            found.append(f"{len(self.items.problems)} folders (see errors.jsonl)")
         return f" (left out: {', '.join(found)})" if found else ""
 
     def _classes(self) -> list[dict[str, Any]]:

@@ -92,8 +92,8 @@ def test_refine_and_threshold(segment, photos, tmp_path):
     status, _, err = segment(photos / "a.jpg", "--refine", "pamr", "--threshold", "0.4")
     assert (status, err.count("warning")) == (0, 0)
     run = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert run["settings"]["model"]["test_cfg"]["threshold"] == 0.4
-    assert run["settings"]["model"]["refiner"]["type"] == "PamrRefiner"
+    assert run["settings"]["spec"]["test_cfg"]["threshold"] == 0.4
+    assert run["settings"]["spec"]["refiner"]["type"] == "PamrRefiner"
     labels = [c["label"] for c in json.loads((tmp_path / "out" / "classes.json").read_text())]
     assert labels == ["background", "sky", "grass", "red car"]
 
@@ -134,6 +134,15 @@ def test_a_bad_picture_in_a_folder_is_recorded_and_the_rest_is_done(
     assert line["error"] == kind
     assert re.search(words, line["message"])
     assert "Traceback" not in err
+
+
+def test_row_23_a_loop_of_folders_is_noted_once(segment, photos, lines):
+    (photos / "deep" / "again").symlink_to(photos)
+    status, out, _ = segment(photos)
+    assert status == 0
+    assert out == "3 done (left out: 1 folders (see errors.jsonl)); results in out\n"
+    (line,) = lines("errors.jsonl")
+    assert line["file"] == str(photos / "deep" / "again")
 
 
 def test_a_single_bad_picture_is_an_error(segment, tmp_path):

@@ -57,10 +57,10 @@ def test_row_87_a_changed_picture_is_done_again(segment, photos, picture, at_pic
     ("change", "words"),
     [
         ({"classes": "sky, grass"}, "vocabulary"),
-        ({"options": ["--threshold", "0.3"]}, "model.test_cfg.threshold"),
+        ({"options": ["--threshold", "0.3"]}, "spec.test_cfg.threshold"),
         ({"options": ["--ignore-exif"]}, "reading.ignore_exif: false -> true"),
         ({"options": ["--format", "label"]}, "formats"),
-        ({"options": ["--refine", "pamr"]}, "model.refiner"),
+        ({"options": ["--refine", "pamr"]}, "spec.refiner"),
     ],
 )
 def test_row_87_other_settings_are_refused_with_the_difference(segment, photos, change, words):
@@ -208,3 +208,11 @@ def test_row_89_results_inside_the_input_folder_are_left_out(segment, photos, mo
     assert main(argv) == 0
     labels = sorted(p.name for p in (photos / "out").rglob("*.label.png"))
     assert labels == ["a.label.png", "b.label.png", "c.label.png"]
+
+
+def test_another_model_is_named_first(segment, photos, tmp_path, capfd):
+    assert segment(photos / "a.jpg")[0] == 0
+    status, _, err = segment(photos / "a.jpg", model="maskclip-vit-b16")
+    assert status == 2
+    assert 'other settings: model: "maskclip-tiny" -> "maskclip-vit-b16"; spec.' in err
+    assert " more; to fix:" in err
