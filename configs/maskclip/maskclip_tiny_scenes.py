@@ -1,3 +1,6 @@
+# The bundled tiny model on 200 drawn scenes; needs no files. With mmseg's own test tool:
+#     python tools/test.py configs/maskclip/maskclip_tiny_scenes.py none
+# "none" stands for the checkpoint that the tool asks for: this file names all weights itself.
 _base_ = ["../_base_/default_runtime.py", "../_base_/datasets/scenes.py"]
 
 model = dict(

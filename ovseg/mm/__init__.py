@@ -14,6 +14,18 @@ safe_load.allow_runner_checkpoints()
 
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures  # noqa: E402
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
+from ovseg.mm.heads import MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
+from ovseg.mm.refiners import register_refiners  # noqa: E402
+from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
 
-__all__ = ["ClipBackbone", "ClipFeatures", "LoadLabels", "SceneDataset"]
+register_refiners()
+
+__all__ = [
+    "ClipBackbone",
+    "ClipFeatures",
+    "LoadLabels",
+    "MaskClipHead",
+    "OpenVocabSegmentor",
+    "SceneDataset",
+]

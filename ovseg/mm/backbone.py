@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class ClipBackbone(nn.Module):
         model: the model, as in `ovseg.encoders.clip.build_clip`.
         pretrained: its weights, likewise.
         clip: an encoder that is built already, in place of the other arguments.
+        capture: inner tokens that the head needs, as in `ClipEncoder.trunk`.
         **options: further arguments of `build_clip`.
 
     Attributes:
@@ -52,9 +54,11 @@ class ClipBackbone(nn.Module):
         pretrained: str | Path | None = None,
         *,
         clip: ClipEncoder | None = None,
+        capture: Sequence[str] = (),
         **options: Any,
     ) -> None:
         super().__init__()
+        self.capture = tuple(capture)
         self.clip = build_clip(model, pretrained, **options) if clip is None else clip
         require_whole(self)
         keep_hash_true(self.clip)
@@ -70,7 +74,8 @@ class ClipBackbone(nn.Module):
             ConfigError: the pictures are normalised already.
         """
         refuse_normalised(inputs)
-        return ClipFeatures(self.clip.trunk(inputs / 255), self.clip, tuple(inputs.shape[-2:]))
+        trunk = self.clip.trunk(inputs / 255, self.capture)
+        return ClipFeatures(trunk, self.clip, tuple(inputs.shape[-2:]))
 
 
 def refuse_normalised(inputs: Tensor) -> None:

@@ -87,7 +87,11 @@ def rename_clip(state: dict[str, Tensor], clip: ClipEncoder, prefix: str) -> Non
 
 
 def require_whole(part: nn.Module) -> None:
-    """Let a module take all of its weights from a checkpoint or none, and no others."""
+    """Let a module take all of its weights from a checkpoint or none, and no others.
+
+    None given is no mistake, so the names then do not count as missing.
+    """
+    prefixes: list[str] = []
 
     def check(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
         given = {
@@ -96,6 +100,7 @@ def require_whole(part: nn.Module) -> None:
             if name.startswith(prefix)
         }
         own = module.state_dict()
+        prefixes[:] = [prefix]
         if given:
             _refuse(
                 {
@@ -110,7 +115,12 @@ def require_whole(part: nn.Module) -> None:
                 prefix,
             )
 
+    def settle(_: nn.Module, keys: Any) -> None:
+        homes = tuple(prefixes)
+        keys.missing_keys[:] = [name for name in keys.missing_keys if not name.startswith(homes)]
+
     part.register_load_state_dict_pre_hook(check)
+    part.register_load_state_dict_post_hook(settle)
 
 
 def refuse_left_over(state: Mapping[str, Tensor], parts: Iterable[str], prefix: str) -> None:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from mmengine import fileio
-from mmengine.registry import DefaultScope, init_default_scope
 
 import ovseg.mm  # noqa: F401 - registers
 from ovseg.errors import ConfigError, DatasetError, InputError
@@ -21,13 +20,6 @@ PIPELINE = [
     {"type": "PackSegInputs"},
 ]
 SIZE = (48, 64)
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope("mmseg")
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 
 from ovseg.mm.safe_load import _statistic_of_history, allow_runner_checkpoints
 
@@ -77,3 +79,38 @@ def test_names_of_numpy_1_are_known_too():
     for core in ("_core", "core"):
         assert f"numpy.{core}.multiarray.scalar" in known
         assert f"numpy.{core}.multiarray._reconstruct" in known
+
+
+class Toy(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, inputs, mode):
+        return {"loss": self.layer(torch.stack(inputs)).square().mean()}
+
+
+def runner(folder, iterations, **more):
+    return Runner(
+        model=Toy(),
+        work_dir=str(folder),
+        train_dataloader={
+            "batch_size": 2,
+            "sampler": {"type": "InfiniteSampler"},
+            "dataset": [{"inputs": torch.ones(1)}] * 4,
+        },
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
+        optim_wrapper={"type": "OptimWrapper", "optimizer": {"type": "SGD", "lr": 0.1}},
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "interval": 2, "by_epoch": False}},
+        default_scope="mmseg",
+        experiment_name=f"{folder.name}_{iterations}",
+        **more,
+    )
+
+
+def test_a_training_of_the_runner_resumes(tmp_path):
+    runner(tmp_path, 2).train()
+    resumed = runner(tmp_path, 4, load_from=str(tmp_path / "iter_2.pth"), resume=True)
+    resumed.train()
+    assert resumed.iter == 4
+    assert (tmp_path / "iter_4.pth").is_file()

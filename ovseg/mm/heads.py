@@ -1,0 +1,157 @@
+"""The heads of ovseg as decode heads of mmseg's `EncoderDecoder` over `ClipBackbone`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.templates import load_templates
+from ovseg.encoders.text_bank import TextBank
+from ovseg.errors import ConfigError, PromptError
+from ovseg.heads import MaskClip, WindowHead
+from ovseg.mm.backbone import ClipFeatures
+from ovseg.mm.checkpoints import require_whole
+from ovseg.vocabulary import Vocabulary
+
+__all__ = ["MaskClipHead", "OpenVocabHead"]
+
+
+class OpenVocabHead(nn.Module):
+    """A head of ovseg with the face of mmseg's decode heads; subclasses name the head.
+
+    Under `EncoderDecoder` mmseg cuts the windows, averages full-size logits and resizes them;
+    synonyms are merged at the patches. `OpenVocabSegmentor` does all of that leaner.
+
+    Args:
+        vocabulary: the classes, as `Vocabulary.parse` takes them. `EncoderDecoder` needs them.
+        templates: prompt templates, as `load_templates` takes them.
+        core: a head that is built already, in place of `options`.
+        **options: arguments of the head.
+
+    Raises:
+        PromptError: fewer than two classes, or unusable ones.
+
+    Attributes:
+        core: the head of `ovseg.heads`.
+        align_corners: how mmseg resizes logits; always False.
+    """
+
+    core_type: ClassVar[type[WindowHead]]
+    align_corners = False
+
+    def __init__(
+        self,
+        *,
+        vocabulary: str | Sequence[str] | Vocabulary | None = None,
+        templates: str | Sequence[str] = "imagenet80",
+        core: WindowHead | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.core = self.core_type(**options) if core is None else core
+        self.templates = load_templates(templates)
+        self.vocabulary = None if vocabulary is None else Vocabulary.parse(vocabulary)
+        if self.vocabulary is not None and len(self.vocabulary) < 2:
+            raise PromptError(
+                "one class only, which every pixel would get",
+                where="decode_head.vocabulary",
+                expected="two classes or more",
+                fix='add what else there is, for example "dog, background"',
+            )
+        self._text: tuple[tuple[str, ...], Tensor] | None = None
+        require_whole(self)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the vocabulary.
+
+        Raises:
+            PromptError: there is no vocabulary.
+        """
+        return len(self._classes().classes)
+
+    out_channels = num_classes
+
+    def _classes(self) -> Vocabulary:
+        if self.vocabulary is None:
+            raise PromptError(
+                "the head has no classes",
+                where="decode_head.vocabulary",
+                fix='name them in the config, for example vocabulary="ade20k" or "cat, dog"',
+            )
+        return self.vocabulary
+
+    def text(self, clip: ClipEncoder) -> Tensor:
+        """Return the unit embeddings (Q, E) of the vocabulary; encoded at the first call."""
+        queries = self._classes().queries
+        key = (clip.weights_hash, *queries)
+        if self._text is None or self._text[0] != key:
+            self._text = key, TextBank(clip, self.templates).encode(queries)
+        return self._text[1]
+
+    def forward(self, inputs: ClipFeatures) -> Tensor:
+        """Score the patches.
+
+        Args:
+            inputs: what `ClipBackbone` returns.
+
+        Returns:
+            (B, K, h, w) float32, logits or probabilities as the head has them; a class has the
+            score of its best synonym.
+        """
+        vocabulary = self._classes()
+        text = self.text(inputs.clip).to(inputs.trunk.tokens.device)
+        scores = self.core.patch_scores(inputs.clip, inputs.trunk, text)
+        if self.core.kind == "logits":
+            scores = scores * self.core.decode_temperature
+        return merge_synonyms(scores, vocabulary.query_class, len(vocabulary.classes))
+
+    def predict(
+        self, inputs: ClipFeatures, batch_img_metas: list[dict], test_cfg: Mapping[str, Any]
+    ) -> Tensor:
+        """Score the pixels: (B, K, H, W), of the size of the pictures that the backbone saw."""
+        scores = self.forward(inputs)
+        return F.interpolate(scores, inputs.size, mode="bilinear", align_corners=False)
+
+    def loss(self, *_: Any) -> dict[str, Tensor]:
+        """Refuse to train.
+
+        Raises:
+            ConfigError: always; the heads have no loss of mmseg's kind.
+        """
+        raise ConfigError(f"{type(self).__name__} has nothing to train", where="decode_head")
+
+
+def merge_synonyms(scores: Tensor, query_class: Sequence[int], classes: int) -> Tensor:
+    """Take the best query of every class.
+
+    Args:
+        scores: (B, Q, h, w).
+        query_class: (Q) class of each query.
+        classes: K.
+
+    Returns:
+        (B, K, h, w).
+
+    Example:
+        >>> merge_synonyms(torch.tensor([1.0, 3.0, 2.0]).view(1, 3, 1, 1), (0, 0, 1), 2).flatten()
+        tensor([3., 2.])
+    """
+    if len(query_class) == classes:
+        return scores
+    index = torch.as_tensor(query_class, device=scores.device).view(1, -1, 1, 1)
+    best = scores.new_full((scores.shape[0], classes, *scores.shape[2:]), float("-inf"))
+    return best.scatter_reduce(1, index.expand_as(scores), scores, "amax")
+
+
+@MODELS.register_module()
+class MaskClipHead(OpenVocabHead):
+    """MaskCLIP: the value path of the last block against the words; see `ovseg.heads.MaskClip`."""
+
+    core_type = MaskClip

@@ -1,0 +1,241 @@
+"""The inference pipeline of ovseg as a segmentor of mmseg."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from ovseg.errors import ConfigError, PromptError
+from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
+from ovseg.mm.checkpoints import refuse_left_over, rename_clip
+from ovseg.mm.plain import plain
+from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.visualize.palette import distinct_colours
+from ovseg.vocabulary import Vocabulary
+
+__all__ = ["OpenVocabSegmentor"]
+
+
+@MODELS.register_module()
+class OpenVocabSegmentor(BaseSegmentor):
+    """Segments by any words: one `ovseg.pipeline.Pipeline` with the face of mmseg's segmentors.
+
+    Pictures come as mmseg's loading transforms give them, not resized: the pipeline resizes them,
+    cuts windows, decodes at the picture's own size and refines, as `ovseg segment` does. A picture
+    that the test pipeline has resized is taken as it is.
+
+    Args:
+        backbone: of type `ClipBackbone`.
+        decode_head: the head, for example of type `MaskClipHead`.
+        refiner: for example of type `PamrRefiner`; None for none.
+        templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
+        vocabulary: the classes, as `Vocabulary.parse` takes them; `set_vocabulary` changes them.
+        test_cfg: windows and thresholds, see `ovseg.pipeline.build_pipeline`.
+        train_cfg: for mmseg's tools; not used.
+        data_preprocessor: must leave RGB from 0 to 255; that is the default.
+        pretrained: weights in place of `backbone.pretrained`.
+        precision: "fp32", "bf16" or "fp16", of the picture tower.
+        keep_logits: also return `seg_logits`, (K, H, W) log probabilities, which test-time
+            augmentation needs. They take K * H * W * 4 bytes a picture.
+        init_cfg: for mmseg's tools.
+
+    Raises:
+        ConfigError: a setting that the pipeline does not know, or a preprocessor that normalises.
+        CheckpointError: the weights cannot be had.
+        PromptError: the vocabulary cannot be used.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        decode_head: Mapping[str, Any],
+        refiner: Mapping[str, Any] | None = None,
+        templates: str | Sequence[str] = "imagenet80",
+        vocabulary: str | Sequence[str] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        train_cfg: Mapping[str, Any] | None = None,
+        data_preprocessor: Mapping[str, Any] | None = None,
+        pretrained: str | None = None,
+        precision: str = "fp32",
+        keep_logits: bool = False,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or {"type": "SegDataPreProcessor", "bgr_to_rgb": True}
+        super().__init__(data_preprocessor=MODELS.build(preprocessor), init_cfg=init_cfg)
+        spec = {
+            "type": type(self).__name__,
+            "backbone": backbone,
+            "decode_head": decode_head,
+            "refiner": refiner,
+            "templates": templates,
+            "test_cfg": test_cfg or {},
+        }
+        if pretrained is not None:
+            spec["backbone"] = {**backbone, "pretrained": pretrained}
+        self.pipeline = build_pipeline(plain(spec), precision=precision)
+        self.backbone = ClipBackbone(clip=self.pipeline.clip, capture=self.pipeline.head.capture)
+        head = MODELS.get(decode_head["type"])
+        self.decode_head = head(core=self.pipeline.head, templates=plain(templates))
+        self.refiner = self.pipeline.refiner
+        self.keep_logits = keep_logits
+        if vocabulary is not None:
+            self.set_vocabulary(plain(vocabulary))
+        self.register_load_state_dict_pre_hook(_fit_checkpoint)
+        self.register_load_state_dict_post_hook(_forget_words)
+
+    def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
+        """Segment by other words from now on.
+
+        Raises:
+            PromptError: the vocabulary cannot be used.
+            ConfigError: there is a threshold, but no background class for what is below it.
+        """
+        words = Vocabulary.parse(vocabulary)
+        if self.pipeline.settings.threshold > 0 and words.background is None:
+            raise ConfigError(
+                f"a threshold of {self.pipeline.settings.threshold}, and no background class",
+                where="model.test_cfg.threshold",
+                expected="a class labelled background, which pixels below the threshold get",
+                fix="choose a vocabulary with one, or set the threshold to 0",
+            )
+        self.decode_head.vocabulary = words
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes.
+
+        Raises:
+            PromptError: none are set.
+        """
+        if self.decode_head.vocabulary is None:
+            raise PromptError(
+                "the segmentor has no classes",
+                where="model.vocabulary",
+                fix='name them in the config, for example vocabulary="ade20k" or "cat, dog", or '
+                "call set_vocabulary",
+            )
+        return self.decode_head.vocabulary
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.vocabulary.classes)
+
+    out_channels = num_classes
+
+    @property
+    def dataset_meta(self) -> dict[str, Any]:
+        """Class names and colours, for mmseg's visualisation; those of the vocabulary.
+
+        mmseg assigns what a checkpoint says, or Cityscapes' names where none does. An
+        open-vocabulary model is named by its vocabulary alone, so that is not taken over.
+        """
+        classes = self.vocabulary.classes
+        palette = [list(colour) for colour in distinct_colours(len(classes))]
+        return {"classes": classes, "palette": palette}
+
+    @dataset_meta.setter
+    def dataset_meta(self, value: object) -> None:
+        pass
+
+    @property
+    def cfg(self) -> Any:
+        """A copy of the config that mmseg attaches: `inference_model` changes what it gets."""
+        return copy.deepcopy(self._cfg)
+
+    @cfg.setter
+    def cfg(self, value: Any) -> None:
+        self._cfg = value
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Label every pixel.
+
+        Args:
+            inputs: (N, 3, H, W) RGB from 0 to 255.
+            data_samples: one a picture; `ori_shape`, padding and flip are heeded.
+
+        Returns:
+            The data samples with `pred_sem_seg`, (1, H, W) int64 at `ori_shape`, and with
+            `keep_logits` also `seg_logits`, (K, H, W) float32.
+
+        Raises:
+            ConfigError: the pictures are normalised.
+            PromptError: there is no vocabulary.
+        """
+        refuse_normalised(inputs)
+        samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
+        for picture, sample in zip(inputs, samples, strict=True):
+            self._predict_one(picture, sample)
+        return samples
+
+    def _predict_one(self, picture: Tensor, sample: SegDataSample) -> None:
+        meta = sample.metainfo
+        picture = _without_padding(picture, meta)
+        size = tuple(meta.get("ori_shape", picture.shape[1:]))[:2]
+        image, pixels = picture / 255, None
+        if tuple(picture.shape[1:]) == size:
+            pixels = picture.round().byte().permute(1, 2, 0).cpu().numpy()
+            image = self.pipeline.prepare(pixels)
+        found = self.pipeline.predict(
+            image, self.vocabulary, size, picture=pixels, want_scores=False
+        )
+        labels = torch.from_numpy(found.labels.astype("int64"))[None].to(picture.device)
+        sample.pred_sem_seg = PixelData(data=_unflip(labels, meta))
+        if self.keep_logits:
+            maps = self.pipeline.probabilities(image, self.vocabulary, size)
+            logits = maps.clamp_min(torch.finfo(maps.dtype).tiny).log_()
+            sample.seg_logits = PixelData(data=_unflip(logits, meta))
+
+    def extract_feat(self, inputs: Tensor) -> ClipFeatures:
+        """Run all blocks but the last on pictures (N, 3, H, W), RGB from 0 to 255."""
+        return self.backbone(inputs)
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Score the pixels (N, K, H, W) of pictures as one window each."""
+        return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, None)
+
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
+        return self.decode_head(self.extract_feat(inputs))
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Refuse to train; see `OpenVocabHead.loss`."""
+        return self.decode_head.loss(inputs, data_samples)
+
+
+def _without_padding(picture: Tensor, meta: Mapping[str, Any]) -> Tensor:
+    """Cut off what mmseg's preprocessor or its padding transform has added."""
+    padding = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
+    left, right, top, bottom = (int(side) for side in padding)
+    return picture[:, top : picture.shape[1] - bottom, left : picture.shape[2] - right]
+
+
+def _unflip(maps: Tensor, meta: Mapping[str, Any]) -> Tensor:
+    """Turn a result (C, H, W) of a flipped picture back."""
+    if not meta.get("flip"):
+        return maps
+    return maps.flip({"horizontal": 2, "vertical": 1}[meta["flip_direction"]])
+
+
+def _fit_checkpoint(
+    model: OpenVocabSegmentor, state: dict[str, Tensor], prefix: str, *_: Any
+) -> None:
+    rename_clip(state, model.backbone.clip, f"{prefix}backbone.clip.")
+    refuse_left_over(state, dict(model.named_children()), prefix)
+
+
+def _forget_words(model: OpenVocabSegmentor, _: Any) -> None:
+    """Start with an empty text bank: it belongs to the weights it was built with."""
+    old = model.pipeline
+    model.pipeline = Pipeline(
+        old.clip, old.head, refiner=old.refiner, templates=old.templates, settings=old.settings
+    )

@@ -1,0 +1,118 @@
+"""Heads of ovseg under mmseg's plain EncoderDecoder."""
+
+import pytest
+import torch
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from ovseg.errors import ConfigError, PromptError
+from ovseg.mm.heads import merge_synonyms
+from ovseg.scenes.world import draw_scene
+
+SIZE = (64, 96)
+BACKBONE = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": "asset:clip_tiny"}
+WORDS = "sky, grass, car; automobile, house"
+WHOLE = {"mode": "whole"}
+SLIDE = {"mode": "slide", "crop_size": (48, 48), "stride": (24, 24)}
+
+
+def encoder_decoder(test_cfg, head=None, vocabulary=WORDS):
+    return MODELS.build(
+        {
+            "type": "EncoderDecoder",
+            "data_preprocessor": {"type": "SegDataPreProcessor", "bgr_to_rgb": True},
+            "backbone": BACKBONE,
+            "decode_head": {
+                "type": "MaskClipHead",
+                "vocabulary": vocabulary,
+                "templates": "photo",
+                **(head or {}),
+            },
+            "test_cfg": test_cfg,
+        }
+    ).eval()
+
+
+def ours(test_cfg, head=None):
+    return MODELS.build(
+        {
+            "type": "OpenVocabSegmentor",
+            "backbone": BACKBONE,
+            "decode_head": {"type": "MaskClipHead", **(head or {})},
+            "templates": "photo",
+            "vocabulary": WORDS,
+            "test_cfg": {"short_side": None, **test_cfg},
+        }
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def data():
+    picture = draw_scene(2_000_002, SIZE).image[:, :, ::-1].copy()
+    return torch.from_numpy(picture).permute(2, 0, 1)
+
+
+def predict(model, data):
+    sample = SegDataSample(metainfo={"ori_shape": SIZE, "img_shape": SIZE, "pad_shape": SIZE})
+    with torch.no_grad():
+        (result,) = model.test_step({"inputs": [data], "data_samples": [sample]})
+    return result
+
+
+@pytest.mark.parametrize("test_cfg", [WHOLE, SLIDE], ids=["whole", "slide"])
+@pytest.mark.parametrize(
+    "head", [{}, {"kind": "probs", "temperature": 40.0}, {"prompt_denoising": 0.3}]
+)
+def test_encoder_decoder_and_our_segmentor_agree(data, test_cfg, head):
+    from mmengine.config import ConfigDict
+
+    theirs = predict(encoder_decoder(ConfigDict(test_cfg), head), data)
+    mine = predict(ours(test_cfg, head), data)
+    same = theirs.pred_sem_seg.data == mine.pred_sem_seg.data
+    assert theirs.seg_logits.data.shape == (4, *SIZE)
+    assert same.float().mean() > 0.995
+
+
+def test_the_number_of_classes_comes_from_the_vocabulary():
+    model = encoder_decoder(WHOLE)
+    assert model.num_classes == model.out_channels == model.decode_head.num_classes == 4
+
+
+def test_logits_carry_the_temperature(data):
+    inputs = data[[2, 1, 0]][None].float()
+    with torch.no_grad():
+        plain, sharp = (
+            encoder_decoder(WHOLE, {"temperature": t})(inputs, mode="tensor") for t in (1.0, 40.0)
+        )
+    assert torch.allclose(plain * 40, sharp, atol=1e-4)
+    assert float(plain.abs().max()) <= 1
+
+
+def test_words_are_encoded_once(data):
+    model = encoder_decoder(WHOLE)
+    clip = model.backbone.clip
+    assert model.decode_head.text(clip) is model.decode_head.text(clip)
+    clip.weights_hash = "0" * 64
+    first = model.decode_head.text(clip)
+    clip.weights_hash = "1" * 64
+    assert model.decode_head.text(clip) is not first
+
+
+def test_synonyms_take_the_best():
+    scores = torch.tensor([[1.0, 2.0], [5.0, 0.0], [3.0, 3.0]]).view(1, 3, 1, 2)
+    merged = merge_synonyms(scores, (0, 0, 1), 2)
+    assert merged.flatten(2).tolist() == [[[5.0, 2.0], [3.0, 3.0]]]
+    assert merge_synonyms(scores, (0, 1, 2), 3) is scores
+
+
+def test_classes_must_be_named_and_be_two():
+    with pytest.raises(PromptError, match="no classes.*vocabulary="):
+        encoder_decoder(WHOLE, vocabulary=None)
+    with pytest.raises(PromptError, match="one class only"):
+        encoder_decoder(WHOLE, vocabulary=["dog"])
+
+
+def test_training_is_refused(data):
+    model = encoder_decoder(WHOLE)
+    with pytest.raises(ConfigError, match="MaskClipHead has nothing to train"):
+        model(data[None].float(), [SegDataSample()], mode="loss")
