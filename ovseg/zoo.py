@@ -93,7 +93,7 @@ def list_models(pattern: str = "*") -> list[str]:
         pattern: as in file names: `*` any text, `?` one letter, `[ab]` one of them.
 
     Example:
-        >>> list_models("*tiny*")
+        >>> list_models("maskclip-t*")
         ['maskclip-tiny']
     """
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
@@ -132,7 +132,7 @@ def _in_caches(hub: str) -> Path | None:
 _TINY = Weights(
     name="tiny CLIP of the drawn world",
     licence="Apache-2.0",
-    size="5 MB",
+    size="9 MB",
     asset="clip_tiny.safetensors",
 )
 _OPENAI_B16 = Weights(

@@ -121,7 +121,9 @@ def _guarded(args: argparse.Namespace) -> int:
     """Run a verb; every way it can end becomes an exit status, and a sentence if it went wrong."""
     try:
         with _sigterm_raises(), _plain_warnings():
-            return args.run(args)
+            status = args.run(args)
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as stop:

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -355,6 +356,11 @@ def test_row_48_a_python_configuration_is_run_only_when_trusted(segment, photos,
     assert status == 2
     assert "--trust-python-config" in err
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_python_configuration_of_the_package(segment, photos):
+    path = Path(__file__).parents[2] / "configs" / "maskclip" / "maskclip_tiny_scenes.py"
+    assert segment(photos / "a.jpg", "--config", path, model=None)[0] == 0
 
 
 def test_a_trusted_python_configuration(segment, photos, tmp_path):
