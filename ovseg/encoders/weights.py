@@ -41,7 +41,8 @@ def _archive_names(path: str | Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        # A damaged directory may also hold names that are no text, or ask for an unknown version.
         return []
 
 
@@ -115,7 +116,7 @@ def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
             entries = json.loads(file.read(min(header, 100_000_000)))
         ends = [e["data_offsets"][1] for name, e in entries.items() if name != "__metadata__"]
         expected = 8 + header + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         expected = None
     if expected is None or seen != expected:
         size = f"{expected} bytes" if expected else "a safetensors header"
@@ -159,7 +160,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             module = torch.jit.load(str(path), map_location="cpu")
-    except RuntimeError as error:
+    except (RuntimeError, LookupError, ValueError) as error:
         raise _damaged(path, error) from error
     return {k: v for k, v in module.state_dict().items() if k not in _NOT_WEIGHTS}
 

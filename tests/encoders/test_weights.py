@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import random
 import zipfile
 from pathlib import Path
 
@@ -129,6 +131,10 @@ def cut_pickle(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
 
 
+def endless_header(path: Path) -> None:
+    path.write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
+
+
 def pointer(path: Path) -> None:
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 3\n")
 
@@ -160,6 +166,7 @@ DAMAGES = [
     (refused_new_pickle, "w.pkl", ["refused", "ovseg convert-weights"]),
     (cut_safetensors, "w.safetensors", ["bytes", "expected", "download it again"]),
     (cut_safetensors_header, "w.safetensors", ["40 bytes", "expected"]),
+    (endless_header, "w.safetensors", ["damaged", "header"]),
     (cut_zip, "w.pt", ["cut short at", "bytes", "expected"]),
     (cut_pickle, "w.pth", ["not readable", "bytes"]),
     (pointer, "w.safetensors", ["Git LFS pointer", "git lfs pull"]),
@@ -185,6 +192,37 @@ def test_damaged_files(tmp_path: Path, capsys, damage, name: str, words: list[st
     for word in [*words, str(path)]:
         assert word in str(caught.value)
     assert "never be printed" not in capsys.readouterr().out
+
+
+def plain(path: Path) -> None:
+    torch.save(STATE, path)
+
+
+def plain_before_zip(path: Path) -> None:
+    torch.save(STATE, path, _use_new_zipfile_serialization=False)
+
+
+def traced(path: Path) -> None:
+    torchscript(path, scripted=False)
+
+
+def safe(path: Path) -> None:
+    save_file(STATE, path)
+
+
+@pytest.mark.parametrize("make", [plain, plain_before_zip, traced, safe], ids=lambda f: f.__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_flipped_bits_give_tensors_or_our_error(tmp_path: Path, make) -> None:
+    whole, path = tmp_path / "whole.safetensors", tmp_path / "w.pt"
+    make(whole)
+    rng = random.Random(0)
+    for _ in range(60):
+        data = bytearray(whole.read_bytes())
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        with contextlib.suppress(CheckpointError):
+            read_state_dict(path)
 
 
 def test_values_that_are_not_finite_may_be_let_through(tmp_path: Path) -> None:
