@@ -24,7 +24,7 @@ WRAPPERS = (
 """Keys under which trainers put the state dict; the first one present is used."""
 
 PREFIXES = ("module.", "_orig_mod.")
-"""Prefixes that wrappers of a module put in front of every key."""
+"""Prefixes that wrappers of a module put in front of every key, in either order."""
 
 _EVA_PARTS = (
     ("attn.inner_attn_ln.", "attn.norm."),
@@ -73,18 +73,24 @@ def unwrap(content: Any, where: str | Path = "checkpoint") -> dict[str, Tensor]:
         raise CheckpointError(
             "no tensors inside", where=where, expected="names and tensors, or a known wrapper"
         )
-    odd = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    odd = [str(key) for key, value in content.items() if not _is_entry(key, value)]
     if odd:
         raise CheckpointError(
-            f"entries that are no tensors: {', '.join(odd[:5])}",
+            f"entries that are no plain tensors: {', '.join(odd[:5])}",
             where=where,
             expected=f"names and tensors, or one of the wrappers {', '.join(WRAPPERS)}",
         )
     state = dict(content)
-    for prefix in PREFIXES:
+    for prefix in PREFIXES * 2:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
+
+
+def _is_entry(key: object, value: object) -> bool:
+    """Whether this is a name and a tensor that holds its numbers densely."""
+    dense = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+    return dense and isinstance(key, str)
 
 
 def _is_mapping(content: Any, key: str) -> bool:

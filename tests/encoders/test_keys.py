@@ -18,6 +18,14 @@ def test_nothing_inside(content: object) -> None:
 def test_a_prefix_comes_off_only_when_all_keys_carry_it() -> None:
     assert unwrap({"module.a": ONE, "b": ONE}).keys() == {"module.a", "b"}
     assert unwrap({"_orig_mod.a": ONE}).keys() == {"a"}
+    assert unwrap({"_orig_mod.module.a": ONE}).keys() == {"a"}
+    assert unwrap({"module._orig_mod.a": ONE}).keys() == {"a"}
+
+
+@pytest.mark.parametrize("odd", [{0: ONE}, {"w": ONE.to_sparse()}, {"w": ONE.to("meta")}])
+def test_what_is_no_name_with_a_dense_tensor_is_refused(odd: dict) -> None:
+    with pytest.raises(CheckpointError, match="no plain tensors: "):
+        unwrap({"a": ONE} | odd)
 
 
 def test_public_names_of_eva() -> None:
