@@ -14,7 +14,14 @@ __all__ = ["SUFFIXES", "comes_with_package", "read_model_spec"]
 SUFFIXES = (".json", ".yaml", ".yml", ".py")
 
 _LARGEST = 1 << 20
-_ONLY_MMSEG = ("data_preprocessor", "init_cfg")
+_ONLY_MMSEG = (
+    "data_preprocessor",
+    "init_cfg",
+    "keep_logits",
+    "precision",
+    "pretrained",
+    "train_cfg",
+)
 
 
 def read_model_spec(path: str | Path) -> dict[str, Any]:
