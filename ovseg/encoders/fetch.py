@@ -7,10 +7,11 @@ import logging
 import os
 import re
 import tempfile
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from ovseg.errors import CheckpointError
@@ -39,7 +40,7 @@ def is_offline() -> bool:
 
 def cache_root() -> Path:
     """Folder of everything that is kept between runs: OVSEG_CACHE, else ~/.cache/ovseg."""
-    return Path(os.environ.get("OVSEG_CACHE") or Path.home() / ".cache" / "ovseg")
+    return Path(os.environ.get("OVSEG_CACHE") or "~/.cache/ovseg").expanduser()
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Remote:
         folder = cache_root() / "weights"
         if self.hub:
             return folder / self.hub.replace("/", "--") / self.files[0]
-        return folder / Path(urlsplit(self.url or "").path).name
+        # Files of many origins share a name; the mark keeps one from passing for another.
+        mark = hashlib.sha256((self.url or "").encode()).hexdigest()[:8]
+        return folder / f"{mark}-{Path(urlsplit(self.url or '').path).name}"
 
     def describe(self) -> str:
         """Origin, size and digest in one line."""
@@ -175,27 +178,34 @@ def _from_hub(remote: Remote) -> Path:
 
 def _download(remote: Remote, target: Path) -> Path:
     log.warning("fetching %s to %s", remote.describe(), target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    part = Path(name)
+    part = None
     try:
-        # `parse_remote` and open_clip's tables admit https only.
-        with (
-            os.fdopen(handle, "wb") as file,
-            urllib.request.urlopen(remote.url, timeout=60) as answer,  # noqa: S310
-        ):
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
+        part = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            _copy(str(remote.url), file)
         if not _matches(part, remote.sha256):
             bad = target.with_name(target.name + ".bad")
             os.replace(part, bad)
             raise _wrong_digest(bad, remote)
         os.replace(part, target)
-    except (urllib.error.URLError, OSError) as error:
+    except (HTTPException, OSError, ValueError) as error:
         raise _unreachable(remote, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
     return target
+
+
+def _copy(url: str, file: IO[bytes]) -> None:
+    # `parse_remote` and open_clip's tables admit https only.
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+        size = answer.headers.get("Content-Length")
+    if size is not None and file.tell() != int(size):
+        raise OSError(f"cut off at {file.tell()} of {size} bytes")
 
 
 def _matches(path: Path, digest: str | None) -> bool:

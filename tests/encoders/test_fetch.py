@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import socket
 import urllib.error
@@ -17,6 +18,14 @@ from ovseg.errors import CheckpointError
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 URL = "https://example.org/models/w.pt"
+
+
+class Answer(io.BytesIO):
+    """What a server sends: the content, and the size that it promised."""
+
+    def __init__(self, content: bytes, size: int | None = None) -> None:
+        super().__init__(content)
+        self.headers = {"Content-Length": str(size or len(content))}
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +51,9 @@ def web(monkeypatch) -> list[str]:
     """Answers every address with CONTENT; the list holds what was asked for."""
     asked = []
 
-    def answer(url: str, timeout: float) -> io.BytesIO:
+    def answer(url: str, timeout: float) -> Answer:
         asked.append(url)
-        return io.BytesIO(CONTENT)
+        return Answer(CONTENT)
 
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     return asked
@@ -53,26 +62,67 @@ def web(monkeypatch) -> list[str]:
 def test_a_url_is_fetched_once(cache: Path, web: list[str]) -> None:
     remote = Remote(url=URL, sha256=DIGEST)
     path = fetch(remote)
-    assert path == cache / "weights" / "w.pt"
+    assert path == remote.target()
     assert path.read_bytes() == CONTENT
     assert fetch(remote) == path
     assert web == [URL]
-    assert [p.name for p in path.parent.iterdir()] == ["w.pt"]
+    assert list((cache / "weights").iterdir()) == [path]
+
+
+def test_files_of_one_name_from_two_origins_are_kept_apart(web: list[str]) -> None:
+    urls = [URL, "https://example.com/w.pt", URL + "?version=2"]
+    paths = {fetch(Remote(url=url)) for url in urls}
+    assert len(paths) == 3
+    assert web == urls
+    assert all(path.name.endswith("-w.pt") for path in paths)
+
+
+def test_a_download_that_is_cut_off_is_not_kept(cache: Path, monkeypatch) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Answer(CONTENT, 9000))
+    with pytest.raises(CheckpointError, match="cut off at 7 of 9000 bytes"):
+        fetch(Remote(url=URL))
+    assert list((cache / "weights").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [http.client.IncompleteRead(b""), UnicodeError("odd address")])
+def test_other_failures_of_a_download(monkeypatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
+    with pytest.raises(CheckpointError, match="cannot be fetched"):
+        fetch(Remote(url=URL))
+
+
+def test_a_cache_that_cannot_be_written(cache: Path, web: list[str]) -> None:
+    (cache / "weights").write_text("a file where the folder should be")
+    with pytest.raises(CheckpointError, match="cannot be fetched"):
+        fetch(Remote(url=URL))
+
+
+def test_the_cache_may_be_named_from_home(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("OVSEG_CACHE", "~/kept")
+    assert cache_root() == tmp_path / "kept"
+    monkeypatch.setenv("OVSEG_CACHE", "")
+    assert cache_root() == tmp_path / ".cache" / "ovseg"
 
 
 def test_a_download_with_another_digest_is_set_aside(cache: Path, web: list[str]) -> None:
     with pytest.raises(CheckpointError, match="SHA-256") as caught:
         fetch(Remote(url=URL, sha256="00" * 32))
     assert "00" * 32 in str(caught.value)
-    assert [p.name for p in (cache / "weights").iterdir()] == ["w.pt.bad"]
+    (bad,) = (cache / "weights").iterdir()
+    assert bad.name == Remote(url=URL).target().name + ".bad"
 
 
 def test_a_file_put_there_by_hand_with_another_digest_is_left_alone(cache: Path) -> None:
-    (cache / "weights").mkdir()
-    (cache / "weights" / "w.pt").write_bytes(b"other")
+    remote = Remote(url=URL, sha256=DIGEST)
+    remote.target().parent.mkdir()
+    remote.target().write_bytes(b"other")
     with pytest.raises(CheckpointError, match="SHA-256"):
-        fetch(Remote(url=URL, sha256=DIGEST))
-    assert (cache / "weights" / "w.pt").read_bytes() == b"other"
+        fetch(remote)
+    assert remote.target().read_bytes() == b"other"
 
 
 def test_no_network(cache: Path, monkeypatch) -> None:
@@ -82,7 +132,7 @@ def test_no_network(cache: Path, monkeypatch) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", fail)
     with pytest.raises(CheckpointError, match="no route to host") as caught:
         fetch(Remote(url=URL))
-    assert str(cache / "weights" / "w.pt") in str(caught.value)
+    assert str(Remote(url=URL).target()) in str(caught.value)
     assert list((cache / "weights").iterdir()) == []
 
 
@@ -152,4 +202,4 @@ def test_parse() -> None:
     assert parse_remote("hf-hub:o/n/sub/f.safetensors").files == ("sub/f.safetensors",)
     openai = parse_remote(f"https://openaipublic.azureedge.net/clip/models/{DIGEST}/ViT-B-16.pt")
     assert openai.sha256 == DIGEST
-    assert openai.target() == cache_root() / "weights" / "ViT-B-16.pt"
+    assert openai.target().parent == cache_root() / "weights"
