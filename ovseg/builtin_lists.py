@@ -59,7 +59,7 @@ def check_not_a_file(word: str) -> None:
         return
     folder = os.sep in word and os.path.isdir(word)
     if folder or word.lower().endswith(_FILE_ENDINGS):
-        near = _close_files(word)
+        near = [] if folder else _close_files(word)
         raise PromptError(
             "a folder, no class file" if folder else "no such class file",
             where=word,
@@ -83,7 +83,10 @@ def _nearest(key: str) -> str:
 
 def _close_files(word: str) -> list[str]:
     folder, name = os.path.split(word)
-    here = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    try:
+        here = os.listdir(folder or ".")
+    except OSError:
+        here = []
     near = difflib.get_close_matches(name, here, n=3)
     stem = list_key(os.path.splitext(name)[0])
     listed = difflib.get_close_matches(stem, builtins(), n=3)

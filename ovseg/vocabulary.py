@@ -175,7 +175,7 @@ class Vocabulary:
             is all there is, since every pixel then gets it.
 
         Raises:
-            PromptError: an unusable word.
+            PromptError: no word, an unusable one, or one that a class asks for too.
 
         Example:
             >>> Vocabulary.from_names(["cat"]).with_background("sky; wall").classes
@@ -185,7 +185,7 @@ class Vocabulary:
         if mode == "none" or (mode == "auto" and self.background is not None):
             self._warn_if_alone()
             return self
-        queries = self._generic_background() if mode == "auto" else _split_words(background)
+        queries = self._generic_background() if mode == "auto" else self._own_background(background)
         entries = self._entries()
         added = Entry("background", tuple(queries), "background")
         if self.background is None:
@@ -230,6 +230,20 @@ class Vocabulary:
         words = _split_words(GENERIC_BACKGROUND)
         return [word for word in words if word == "background" or _stem(word) not in asked]
 
+    def _own_background(self, background: str | Sequence[str]) -> list[str]:
+        words = _split_words(background)
+        asked = zip(self.queries, self.query_class, strict=True)
+        known = {name_key(query) for query, index in asked if index != self.background}
+        for word in words:
+            if name_key(word) in known:
+                raise PromptError(
+                    f"{word!r} is asked for by a class too, so one of the two would never be found",
+                    where="background",
+                    expected="words that no class asks for",
+                    fix="leave it out, or use 'auto', which does so by itself",
+                )
+        return words
+
     def _warn_if_alone(self) -> None:
         if len(self.classes) == 1:
             warnings.warn(
@@ -272,8 +286,13 @@ def _text(name: object, where: str) -> str:
 
 
 def _split_words(words: str | Sequence[str]) -> list[str]:
-    parts: Iterable[str] = re.split("[;,]", words) if isinstance(words, str) else words
-    cleaned = [clean_name(part, where="background") for part in parts]
+    parts: object = re.split("[;,]", words) if isinstance(words, str) else words
+    if not isinstance(parts, Iterable) or not (parts := list(parts)):
+        raise PromptError(
+            f"{words!r} as words of the background",
+            expected="'auto', 'none', or at least one word",
+        )
+    cleaned = [clean_name(_text(part, "background"), where="background") for part in parts]
     return list({name_key(word): word for word in cleaned}.values())
 
 

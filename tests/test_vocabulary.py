@@ -166,8 +166,19 @@ def test_missing_class_file_names_its_neighbours(tmp_path: Path) -> None:
         Vocabulary.parse(str(tmp_path / "animal.txt"))
     with pytest.raises(PromptError, match="the built-in ade20k"):
         Vocabulary.parse("ade2k.txt")
-    with pytest.raises(PromptError, match="a folder"):
+    with pytest.raises(PromptError, match="a folder, no class file; expected a file[^(]*;"):
         Vocabulary.parse(str(tmp_path))
+
+
+def test_missing_class_file_in_a_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: str) -> list[str]:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr("os.listdir", refuse)
+    with pytest.raises(PromptError, match="no such class file"):
+        Vocabulary.parse(str(tmp_path / "animals.txt"))
 
 
 def test_near_miss_of_a_builtin_name() -> None:
@@ -200,6 +211,24 @@ def test_generic_background_leaves_out_what_is_asked() -> None:
 def test_empty_background_word() -> None:
     with pytest.raises(PromptError, match="background: empty class name"):
         Vocabulary.parse("cat").with_background("sky; ")
+
+
+@pytest.mark.parametrize("words", [[], (), None, 3])
+def test_no_background_word(words: object) -> None:
+    with pytest.raises(PromptError, match="as words of the background; expected 'auto'"):
+        Vocabulary.parse("cat").with_background(words)
+
+
+def test_background_word_that_is_no_text() -> None:
+    with pytest.raises(PromptError, match="background: 3 is no text"):
+        Vocabulary.parse("cat").with_background(["sky", 3])
+
+
+def test_background_word_that_a_class_asks_for() -> None:
+    words = Vocabulary.parse("cat, outdoors: Sky; cloud, background: wall")
+    with pytest.raises(PromptError, match="background: 'sky' is asked for by a class too"):
+        words.with_background("tree; sky")
+    assert words.with_background("wall; tree").queries[-2:] == ("wall", "tree")
 
 
 def test_hash_follows_the_words() -> None:
