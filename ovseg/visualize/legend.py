@@ -81,7 +81,7 @@ def with_legend(image: np.ndarray, entries: Sequence[Entry], size: int | None = 
     below = _columns(drawn, -(-len(drawn) // max(1, (width - size) // widest)), size)
     right = max(height, beside.shape[0]) * (width + beside.shape[1])
     under = (height + below.shape[0]) * max(width, below.shape[1])
-    return _join(image, beside, axis=1) if right <= under else _join(image, below, axis=0)
+    return _stack((image, beside), axis=1) if right <= under else _stack((image, below), axis=0)
 
 
 def _draw_entry(entry: Entry, size: int) -> np.ndarray:
@@ -116,19 +116,13 @@ def _columns(drawn: Sequence[np.ndarray], most_rows: int, size: int) -> np.ndarr
 
 
 def _stack(parts: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    sheet = parts[0]
-    for part in parts[1:]:
-        sheet = _join(sheet, part, axis)
-    return sheet
-
-
-def _join(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    other = 1 - axis
-    shape = [0, 0, 3]
-    shape[axis] = first.shape[axis] + second.shape[axis]
-    shape[other] = max(first.shape[other], second.shape[other])
+    """Pictures below (axis 0) or beside (axis 1) each other on white."""
+    shape = [max(part.shape[0] for part in parts), max(part.shape[1] for part in parts), 3]
+    shape[axis] = sum(part.shape[axis] for part in parts)
     sheet = np.full(shape, 255, np.uint8)
-    sheet[: first.shape[0], : first.shape[1]] = first
-    top, left = (first.shape[0], 0) if axis == 0 else (0, first.shape[1])
-    sheet[top : top + second.shape[0], left : left + second.shape[1]] = second
+    corner = [0, 0]
+    for part in parts:
+        top, left = corner
+        sheet[top : top + part.shape[0], left : left + part.shape[1]] = part
+        corner[axis] += part.shape[axis]
     return sheet

@@ -13,6 +13,8 @@ from ovseg.visualize.tags import with_tags
 
 __all__ = ["blend", "explained"]
 
+_MOST_NAMED = 60
+
 
 def blend(
     picture: np.ndarray | None,
@@ -74,7 +76,8 @@ def explained(
 ) -> np.ndarray:
     """A blended picture with the names of its classes on their regions and in a legend.
 
-    Pictures below 256 px are enlarged by a whole factor, so that the text has room.
+    Pictures below 256 px are enlarged by a whole factor, so that the text has room. After 60
+    classes the legend sums up the others in one line.
 
     Args:
         picture: (H, W, 3) uint8 RGB, or None.
@@ -87,14 +90,19 @@ def explained(
     Returns:
         (H', W', 3) uint8 RGB with the picture at the top left.
     """
-    entries = [Entry(classes[i], palette[i], count / labels.size) for i, count in present]
+    named = [(i, classes[i]) for i, _ in present[:_MOST_NAMED]]
+    entries = [
+        Entry(classes[i], palette[i], count / labels.size) for i, count in present[:_MOST_NAMED]
+    ]
+    others = [count for _, count in present[_MOST_NAMED:]]
+    if others:
+        entries.append(Entry(f"{len(others)} more", (255, 255, 255), sum(others) / labels.size))
     factor = magnification(labels.shape)
     if factor > 1:
         labels = labels.repeat(factor, axis=0).repeat(factor, axis=1)
         if picture is not None:
             picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     image = blend(picture, labels, palette, alpha=alpha)
-    named = [(i, classes[i]) for i, _ in present]
     return with_legend(with_tags(image, labels, named, text_height(labels.shape)), entries)
 
 

@@ -93,6 +93,22 @@ def test_small_pictures_grow(shape, factor):
     assert image.shape[1] >= shape[1] * factor
 
 
+def test_hundreds_of_classes_keep_the_sheet_small():
+    labels = np.arange(900).reshape(30, 30).repeat(10, axis=0).repeat(10, axis=1)
+    classes = [f"class {i}" for i in range(900)]
+    colours = distinct_colours(900)
+    sheets = [
+        explained(None, labels, colours, classes, [(i, 100) for i in range(count)])
+        for count in (60, 61, 900)
+    ]
+    assert sheets[2].size < 1.5 * sheets[0].size
+    listed = [
+        {tuple(colour) for colour in sheet[:, 300:].reshape(-1, 3).tolist()} & set(colours)
+        for sheet in sheets
+    ]
+    assert listed[0] == listed[1] == listed[2] == set(colours[:60])
+
+
 def test_text_grows_with_the_picture_within_bounds():
     assert [text_height((side, 9000)) for side in (10, 680, 99_999)] == [12, 20, 72]
 
