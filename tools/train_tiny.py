@@ -28,8 +28,9 @@ from ovseg.training.tiny_clip import TinyClipLoss, caption_batch, validate
 from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
-STEPS = {"clip": 2200, "dino": 400, "sam": 500}
+STEPS = {"clip": 2200, "dino": 300, "sam": 400}
 BATCH = {"clip": 64, "dino": 8, "sam": 8}
+MORE = {"clip": ((900, 1e-3),), "dino": (), "sam": ()}
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 
 
@@ -121,7 +122,12 @@ def main() -> None:
     for part in args.parts:
         torch.manual_seed(args.seed)
         config = json.loads((ASSETS / f"{part}_tiny.json").read_text(encoding="utf-8"))
-        schedule = Schedule(args.steps or STEPS[part], rate=args.rate or RATE[part], seed=args.seed)
+        schedule = Schedule(
+            args.steps or STEPS[part],
+            rate=args.rate or RATE[part],
+            more=() if args.steps else MORE[part],
+            seed=args.seed,
+        )
         model = TRAIN[part](args, config, schedule, args.batch or BATCH[part])
         weights = {k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}
         path = args.out / f"{part}_tiny.safetensors"

@@ -28,10 +28,11 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        steps: number of optimiser steps.
-        rate: peak learning rate.
+        steps: number of optimiser steps of the first round.
+        rate: its peak learning rate.
         warmup: steps of linear warm-up; a cosine to zero follows.
         decay: weight decay of matrices (vectors have none).
+        more: further rounds as (steps, peak rate), each a cosine to zero without warm-up.
         seed: of weights' initialisation and batches.
         save_every: steps between saved states.
         check_every: steps between validations.
@@ -41,9 +42,15 @@ class Schedule:
     rate: float = 1e-3
     warmup: int = 100
     decay: float = 0.05
+    more: tuple[tuple[int, float], ...] = ()
     seed: int = 0
     save_every: int = 100
     check_every: int = 200
+
+    @property
+    def total(self) -> int:
+        """Number of steps of all rounds."""
+        return self.steps + sum(steps for steps, _ in self.more)
 
 
 def rate_at(step: int, schedule: Schedule) -> float:
@@ -56,8 +63,13 @@ def rate_at(step: int, schedule: Schedule) -> float:
     """
     if step < schedule.warmup:
         return schedule.rate * (step + 1) / schedule.warmup
-    share = (step - schedule.warmup) / max(schedule.steps - schedule.warmup, 1)
-    return schedule.rate * (1 + math.cos(math.pi * share)) / 2
+    first = (schedule.steps - schedule.warmup, schedule.rate)
+    step -= schedule.warmup
+    for steps, rate in (first, *schedule.more):
+        if step < steps:
+            return rate * (1 + math.cos(math.pi * step / steps)) / 2
+        step -= steps
+    return 0.0
 
 
 class _Optimiser:
@@ -196,16 +208,16 @@ def fit(
         optimiser.step(rate_at(step, schedule))
         done = step + 1
         row = {"step": done, **{name: round(float(v.detach()), 4) for name, v in parts.items()}}
-        if validate is not None and _due(done, schedule.check_every, schedule.steps):
+        if validate is not None and _due(done, schedule.check_every, schedule.total):
             model.eval()
             row.update(validate())
             model.train()
         _log(folder, row)
-        if _due(done, schedule.save_every, schedule.steps):
+        if _due(done, schedule.save_every, schedule.total):
             _save(folder, model, optimiser, done)
-        if _due(done, 20, schedule.steps):
+        if _due(done, 20, schedule.total):
             pace = (time.monotonic() - began) / (done - first)
-            left = pace * (schedule.steps - done) / 60
+            left = pace * (schedule.total - done) / 60
             report(f"{_line(row)}  {pace:.2f} s a step, {left:.0f} min left")
 
 
@@ -219,9 +231,9 @@ def _ahead(
 
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(make, first)
-        for step in range(first, schedule.steps):
+        for step in range(first, schedule.total):
             batch = coming.result()
-            coming = pool.submit(make, min(step + 1, schedule.steps - 1))
+            coming = pool.submit(make, min(step + 1, schedule.total - 1))
             yield step, batch
 
 

@@ -104,6 +104,16 @@ def test_the_rate_warms_up_and_falls_to_nothing():
     assert 0 < rates[-1] < 0.01
 
 
+def test_a_second_round_starts_high_again_and_falls_to_nothing():
+    plan = Schedule(steps=20, rate=2.0, warmup=2, more=((10, 1.0),))
+    assert plan.total == 30
+    assert rate_at(19, plan) < 0.05
+    assert rate_at(20, plan) == 1.0
+    assert rate_at(25, plan) == pytest.approx(0.5)
+    assert rate_at(29, plan) < 0.05
+    assert rate_at(30, plan) == 0.0
+
+
 def test_the_log_is_plain_json_lines(tmp_path):
     run(tmp_path, steps=2)
     for line in (tmp_path / "log.jsonl").read_text().splitlines():
