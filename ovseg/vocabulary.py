@@ -159,7 +159,8 @@ class Vocabulary:
         if list_key(word) in builtins():
             return cls.builtin(word)
         check_not_a_file(word)
-        names = spec.split(",") if word else []
+        # CLIP's cleaning makes a full-width comma a plain one, so it divides as well.
+        names = re.split("[,\uff0c]", spec) if word else []
         return cls.from_names(names, merge_duplicates=merge_duplicates)
 
     def with_background(self, background: str | Sequence[str] = "auto") -> Vocabulary:

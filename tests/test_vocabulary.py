@@ -60,6 +60,13 @@ def test_text() -> None:
     assert words.background == 2
 
 
+def test_full_width_punctuation_divides() -> None:
+    words = Vocabulary.parse("cat\uff0cdog")
+    assert words.classes == ("cat", "dog")
+    with pytest.warns(UserWarning, match="was cleaned to"):
+        assert Vocabulary.parse("cat\uff1bpuss\uff0cdog").query_class == (0, 0, 1)
+
+
 def test_vocabulary_and_path_are_understood(tmp_path: Path) -> None:
     file = tmp_path / "classes.txt"
     file.write_text("cat\ndog; puppy\n")
