@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ovseg.class_names import file_lines, read_text_file
@@ -41,6 +41,12 @@ def load_templates(source: str | Path | Sequence[str]) -> tuple[str, ...]:
         >>> load_templates(["a drawing of a {}"])
         ('a drawing of a {}',)
     """
+    if not isinstance(source, str | Path | Iterable):
+        raise ConfigError(
+            f"templates {source!r}",
+            where="templates",
+            expected="the name of a set, a file, or a list of templates",
+        )
     if not isinstance(source, str | Path):
         return _check([(template, f"template {i}") for i, template in enumerate(source, 1)])
     name = str(source)

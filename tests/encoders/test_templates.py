@@ -69,6 +69,12 @@ def test_not_one_place_for_the_name(bad: str, tmp_path: Path) -> None:
             load_templates(file)
 
 
+@pytest.mark.parametrize("source", [None, 80])
+def test_neither_name_nor_list(source: object) -> None:
+    with pytest.raises(ConfigError, match=f"templates {source}; expected the name of a set"):
+        load_templates(source)
+
+
 def test_nothing_usable(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no template"):
         load_templates([])
