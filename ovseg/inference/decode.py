@@ -268,8 +268,9 @@ class _Work:
             values = self.values(tile, slice(low, high))
             top = values.amax(0)
             better = top > best
-            if low == 0 or bool(better.any()):
-                query = torch.where(better, _first(values, top) + low, query)
+            count = int(better.count_nonzero())
+            if count:
+                query = _note_first(query, values, top, better, count, low)
                 top = torch.maximum(top, best)
                 if norm is not None:
                     norm *= (best - top).exp_()
@@ -281,6 +282,20 @@ class _Work:
     def probability(self, best: _Best) -> Tensor:
         """Return the probability of the best query."""
         return best.value.clamp(0, 1) if best.norm is None else best.norm.reciprocal()
+
+
+def _note_first(
+    query: Tensor, values: Tensor, top: Tensor, better: Tensor, count: int, low: int
+) -> Tensor:
+    """Note the first row of `values` (n, P) that equals `top` (P) where it is better than before.
+
+    Rows count from `low`. Of many queries, later ones are better at few pixels: `count` tells.
+    """
+    if 4 * count > len(query):
+        return torch.where(better, _first(values, top) + low, query)
+    pixels = better.nonzero().squeeze(1)
+    query[pixels] = _first(values[:, pixels], top[pixels]) + low
+    return query
 
 
 def _first(values: Tensor, top: Tensor) -> Tensor:

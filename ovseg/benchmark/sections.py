@@ -1,0 +1,131 @@
+"""The sections of the benchmark: which cases are measured, and what the rows mean."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ovseg.benchmark.measure import measure_apart
+
+__all__ = ["SECTIONS", "Plan", "Row"]
+
+Row = dict[str, Any]
+"""Keys `section`, `case`, `seconds` and `peak_mb` (or `failed`), and what the case is about."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Args:
+        model: name of the model for the sections that need one.
+        repeats: how often each case is done; the shortest time counts.
+        quick: tiny sizes, to see that everything works.
+    """
+
+    model: str = "maskclip-tiny"
+    repeats: int = 3
+    quick: bool = False
+
+    def row(self, section: str, case: str, options: dict[str, Any], **about: Any) -> Row:
+        """Measure a case of `ovseg.benchmark.cases` and make a row of it."""
+        if self.quick:
+            from ovseg.benchmark.cases import CASES
+            from ovseg.benchmark.measure import measure
+
+            found = measure(CASES[section], options)
+        else:
+            found = measure_apart(section, options, self.repeats)
+        return {"section": section, "case": case, **about, **found}
+
+
+def text(plan: Plan) -> Iterator[Row]:
+    """ADE20K's names in 80 templates: prompts cut at the longest, at full length, and cached."""
+    from ovseg.encoders.templates import load_templates
+    from ovseg.vocabulary import Vocabulary
+
+    names = list(Vocabulary.builtin("ade20k").queries[: 3 if plan.quick else None])
+    templates = "imagenet7" if plan.quick else "imagenet80"
+    prompts = len(names) * len(load_templates(templates))
+    for way in ("full", "cut", "cached"):
+        options = {"model": plan.model, "names": names, "templates": templates, "way": way}
+        yield plan.row("text", way, options, prompts=prompts)
+
+
+def decode(plan: Plan) -> Iterator[Row]:
+    """Our decode, with and without scores, and the plain upsample and argmax."""
+    size = [60, 90] if plan.quick else [1024, 2048]
+    for classes in (2, 19) if plan.quick else (2, 8, 19, 150, 847):
+        for way in ("ours", "labels", "plain"):
+            options = {"classes": classes, "size": size, "way": way}
+            yield plan.row("decode", f"{way}, {classes} classes", options, classes=classes)
+
+
+def classes(plan: Plan) -> Iterator[Row]:
+    """Very many classes on a large picture."""
+    count, size = (300, [60, 80]) if plan.quick else (10_000, [3000, 4000])
+    if not plan.quick:
+        plan = Plan(plan.model, repeats=1)
+    options = {"classes": count, "size": size}
+    yield plan.row("classes", f"{count} classes, {size[1]} x {size[0]}", options, classes=count)
+
+
+def windows(plan: Plan) -> Iterator[Row]:
+    """Windows of one picture one by one and in batches."""
+    size, crop = ([64, 96], 64) if plan.quick else ([448, 896], 224)
+    for batch in (1, 2) if plan.quick else (1, 2, 4, 8, 16):
+        options = {"model": plan.model, "size": size, "crop": crop, "batch": batch}
+        yield plan.row("windows", f"{batch} at a time", options, batch=batch)
+
+
+def stages(plan: Plan) -> Iterator[Row]:
+    """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
+    size = [48, 64] if plan.quick else [480, 640]
+    words = ["sky", "house; home", "tree", "grass", "road", "car"]
+    for name in ("load", "words", "prepare", "score", "decode", "all", "refine"):
+        options = {"model": plan.model, "size": size, "words": words, "name": name}
+        yield plan.row("stages", name, options)
+
+
+def cli(plan: Plan) -> Iterator[Row]:
+    """`ovseg segment` from start to end, and the share of it that goes to imports."""
+    import numpy as np
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture.png"
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(picture)
+        command = [sys.executable, "-X", "importtime", "-m", "ovseg", "segment", str(picture)]
+        command += ["-c", "sky, house", "-m", plan.model, "-o", str(Path(folder) / "out")]
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        seconds = time.perf_counter() - start
+    about: Row = {"section": "cli", "case": "ovseg segment, one picture"}
+    if done.returncode:
+        yield {**about, "failed": done.stderr.strip().splitlines()[-1]}
+        return
+    imports = sum(int(us) for us in re.findall(r"^import time: +(\d+) \|", done.stderr, re.M)) / 1e6
+    yield {**about, "seconds": seconds}
+    yield {
+        "section": "cli",
+        "case": "of that imports",
+        "seconds": imports,
+        "share": round(imports / seconds, 3),
+    }
+
+
+SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
+    "text": text,
+    "decode": decode,
+    "classes": classes,
+    "windows": windows,
+    "stages": stages,
+    "cli": cli,
+}
