@@ -171,8 +171,9 @@ class Segmentation:
             folder: where; made when it is not there.
             name: start of the file names; `/` makes folders below `folder`.
             formats: which of "label" (`.label.png`, class indices, 8 bit, 16 bit above 255
-                classes), "palette" (`.palette.png`, indices with colours, left out above 256
-                classes), "overlay" (`.overlay.png`, with a legend) and "coco" (`.coco.json`).
+                classes; 255 or 65535 where there is no class), "palette" (`.palette.png`, indices
+                with colours, left out above 256 classes), "overlay" (`.overlay.png`, with a
+                legend) and "coco" (`.coco.json`).
 
         Returns:
             The paths that were written, in the order of `formats`.
@@ -208,9 +209,8 @@ class Segmentation:
             return text.encode("utf-8", errors="surrogateescape"), "coco.json"
         if kind == "overlay":
             return _png(self.overlay(legend=True)), "overlay.png"
-        deep = len(self.classes) > 255
-        stored = self.labels.astype(np.uint16 if deep and kind == "label" else np.uint8)
-        image = Image.fromarray(stored)
+        deep = len(self.classes) > 255 and kind == "label"
+        image = Image.fromarray(self._stored(np.uint16 if deep else np.uint8))
         if kind == "palette":
             table = np.full((256, 3), 128, np.uint8)  # all 256, else Pillow packs the indices
             table[: len(self.classes)] = self.colours
@@ -218,6 +218,13 @@ class Segmentation:
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
         return buffer.getvalue(), f"{kind}.png"
+
+    def _stored(self, dtype: type[np.unsignedinteger]) -> np.ndarray:
+        """Labels in the type of a file; whatever is no class becomes its largest value."""
+        known = (self.labels >= 0) & (self.labels < len(self.classes))
+        stored = np.full(self.labels.shape, np.iinfo(dtype).max, dtype)
+        np.copyto(stored, self.labels, casting="unsafe", where=known)
+        return stored
 
     def _present(self) -> list[tuple[int, int]]:
         """(class index, pixels) of the classes that occur, largest first."""

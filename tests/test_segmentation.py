@@ -141,6 +141,23 @@ def test_labels_are_deep_above_255_classes(tmp_path, count, mode):
     np.testing.assert_array_equal(np.asarray(image), result.labels)
 
 
+@pytest.mark.parametrize(("count", "ignore"), [(3, 255), (300, 65535)])
+def test_labels_of_no_class_are_stored_as_the_largest_value(tmp_path, count, ignore):
+    labels = np.array([[0, 2, -1, -300, 256 + 65536, 999, 65536]])
+    paths = Segmentation(labels, CLASSES[:1] * count).save(tmp_path, formats=["label", "palette"])
+    for path in paths:
+        assert np.asarray(Image.open(path))[0].tolist() == [0, 2, *[ignore] * 5]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", ">i4"])
+def test_labels_of_any_integer_type_can_be_stored(tmp_path, dtype):
+    result = Segmentation(LABELS.clip(max=100).astype(dtype), CLASSES)
+    path = result.save(tmp_path)[0]
+    assert np.asarray(Image.open(path)).tolist() == LABELS.tolist()
+    assert result.counts() == {"sky": 8, "Straße": 3}
+    assert len(result.to_coco()) == 2
+
+
 @pytest.mark.parametrize(("count", "written"), [(256, 1), (257, 0)])
 def test_palette_is_left_out_above_256_classes(tmp_path, count, written):
     assert len(many_classes(count).save(tmp_path, formats=["palette"])) == written
