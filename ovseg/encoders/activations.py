@@ -86,7 +86,7 @@ def set_norm_eps(visual: nn.Module, eps: float) -> None:
     Raises:
         ConfigError: not a positive number.
     """
-    if not eps > 0:
+    if not isinstance(eps, int | float) or not eps > 0:
         raise ConfigError(f"epsilon {eps!r}", where="ln_eps", expected="a positive number")
     for module in visual.modules():
         if isinstance(module, nn.LayerNorm):

@@ -52,11 +52,15 @@ def read_model_config(model: str | Path | Mapping[str, Any]) -> ModelConfig:
             open_clip's model_cfg or {"model_cfg": ..., "preprocess_cfg": ...}.
 
     Raises:
-        ConfigError: unknown name, unreadable file or missing parts.
+        ConfigError: unknown name, unreadable file, missing or unusable parts.
         CheckpointError: no such asset.
     """
     if isinstance(model, Mapping):
         return _from_mapping("custom", model)
+    if not isinstance(model, str | Path):
+        raise ConfigError(
+            f"model {model!r}", where="model", expected="a name of open_clip, a JSON file or a dict"
+        )
     text = str(model)
     if text.startswith("asset:"):
         model = asset_path(text if text.endswith(".json") else text + ".json")
@@ -88,15 +92,19 @@ def _from_file(path: Path) -> ModelConfig:
 
 
 def _from_mapping(name: str, content: Mapping[str, Any]) -> ModelConfig:
-    cfg = content.get("model_cfg", content)
-    missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(cfg)
+    cfg, preprocess = content.get("model_cfg", content), content.get("preprocess_cfg") or {}
+    missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(cfg or ())
     if missing:
         raise ConfigError(
             f"model configuration lacks {', '.join(sorted(missing))}",
             where=name,
             expected="embed_dim, vision_cfg and text_cfg, as in open_clip's model configurations",
         )
-    return ModelConfig(name, copy.deepcopy(dict(cfg)), dict(content.get("preprocess_cfg", {})))
+    parts = {"vision_cfg": cfg["vision_cfg"], "text_cfg": cfg["text_cfg"]}
+    for key, part in (parts | {"preprocess_cfg": preprocess}).items():
+        if not isinstance(part, Mapping):
+            raise ConfigError(f"{part!r} as {key}", where=name, expected="names and values")
+    return ModelConfig(name, copy.deepcopy(dict(cfg)), dict(preprocess))
 
 
 class _SkipInit(TorchFunctionMode):
@@ -133,7 +141,8 @@ def build_model(
     try:
         with nullcontext() if initialise else _SkipInit():
             return kind(**cfg)
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+    except Exception as error:
+        # What open_clip and timm stumble over in a stranger's values can be anything.
         raise ConfigError(
             f"open_clip cannot build this model: {error}", where=config.name
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -186,12 +187,13 @@ def parse_capture(capture: Sequence[str], blocks: int, ran: int) -> dict[tuple[s
     """
     wanted = {}
     for name in capture:
-        kind, _, index = name.partition("@")
-        if kind not in ("ln_2", "block") or not index.lstrip("-").isdigit():
+        found = re.fullmatch(r"(ln_2|block)@(-?[0-9]+)", name)
+        if found is None:
             raise ConfigError(
                 f"unknown capture {name!r}", expected="ln_2@i or block@i, for example ln_2@-3"
             )
-        block = int(index) if int(index) >= 0 else blocks + int(index)
+        kind, index = found[1], int(found[2])
+        block = index if index >= 0 else blocks + index
         if not 0 <= block < ran:
             raise ConfigError(
                 f"capture {name!r} names a block that the trunk does not run",

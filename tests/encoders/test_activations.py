@@ -106,8 +106,9 @@ def test_norm_epsilon(tiny_clip_files) -> None:
     encoder = build_clip(*tiny_clip_files, ln_eps=1e-6)
     assert encoder.model.visual.ln_post.eps == 1e-6
     assert encoder.model.ln_final.eps == 1e-5
-    with pytest.raises(ConfigError, match="positive"):
-        set_norm_eps(encoder.model.visual, 0.0)
+    for eps in (0.0, float("nan"), "1e-6"):
+        with pytest.raises(ConfigError, match="positive"):
+            set_norm_eps(encoder.model.visual, eps)
 
 
 def test_errors() -> None:

@@ -53,6 +53,35 @@ def test_unknown_arguments_of_a_model() -> None:
         build_clip(json.loads(json.dumps(TINY_CLIP)) | {"depth": 3}, None)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"vision_cfg": None}, "None as vision_cfg"),
+        ({"text_cfg": [1]}, r"\[1\] as text_cfg"),
+        ({"model_cfg": None}, "lacks embed_dim"),
+        ({"preprocess_cfg": 3}, "3 as preprocess_cfg"),
+        ({"embed_dim": "wide"}, "cannot build"),
+        ({"vision_cfg": TINY_CLIP["vision_cfg"] | {"patch_size": 0}}, "cannot build"),
+    ],
+)
+def test_unusable_values(change: dict, words: str) -> None:
+    from ovseg.encoders.clip import build_clip
+
+    with pytest.raises(ConfigError, match=words):
+        build_clip(TINY_CLIP | change, None)
+
+
+@pytest.mark.parametrize("model", [None, 3, ["ViT-B-16"]])
+def test_neither_name_nor_configuration(model: object) -> None:
+    with pytest.raises(ConfigError, match="a name of open_clip, a JSON file or a dict"):
+        read_model_config(model)
+
+
+def test_no_statement_about_preprocessing() -> None:
+    config = read_model_config({"model_cfg": TINY_CLIP, "preprocess_cfg": None})
+    assert config.preprocess_cfg == {}
+
+
 def test_normalization() -> None:
     clip = resolve_normalization("clip", {"mean": (0.5,) * 3})
     assert clip[0] == (0.48145466, 0.4578275, 0.40821073)

@@ -162,8 +162,9 @@ def test_capture_changes_nothing_and_gives_inner_tokens(encoder, images) -> None
 
 def test_capture_errors(encoders) -> None:
     images = torch.rand(1, 3, 32, 32)
-    with pytest.raises(ConfigError, match="ln_2@i or block@i"):
-        encoders["vit"].trunk(images, capture=["ln_3@1"])
+    for name in ("ln_3@1", "ln_2@--1", "ln_2@\u00b2", "ln_2"):
+        with pytest.raises(ConfigError, match="ln_2@i or block@i"):
+            encoders["vit"].trunk(images, capture=[name])
     with pytest.raises(ConfigError, match="does not run"):
         encoders["vit"].trunk(images, capture=["ln_2@-1"])
     with pytest.raises(ConfigError, match="no inner tokens"):
