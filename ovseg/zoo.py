@@ -205,9 +205,9 @@ _ENTRIES = (
         weights=(_TINY,),
         spec=_maskclip(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
-            {"kind": "logits", "temperature": 100.0},
+            {"kind": "logits", "temperature": 20.0},
             "photo",
-            {"mode": "whole", "short_side": 224},
+            _slide(224, 112, 56),
         ),
     ),
     _openai_maskclip("maskclip-vit-b16", "ViT-B-16-quickgelu", _OPENAI_B16),

@@ -10,8 +10,8 @@ model = dict(
         model="asset:clip_tiny.json",
         pretrained="asset:clip_tiny.safetensors",
     ),
-    decode_head=dict(type="MaskClipHead", kind="logits", temperature=100.0),
+    decode_head=dict(type="MaskClipHead", kind="logits", temperature=20.0),
     templates="photo",
     vocabulary="scenes",
-    test_cfg=dict(mode="whole", short_side=224),
+    test_cfg=dict(mode="slide", crop_size=112, stride=56, short_side=224),
 )
