@@ -51,9 +51,14 @@ def directories(data: bytes) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
 
 
 def needs_all_bands(tags: Tags) -> bool:
-    """Whether Pillow would lose depth or bands of a page with these tags."""
-    bands = _bands(tags)
-    return bands > 4 or (bands > 1 and max(_values(tags, BITS, (1,))) > 8)
+    """Whether Pillow would lose depth or bands of a page with these tags, or refuse it."""
+    bands, bits = _bands(tags), max(_values(tags, BITS, (1,)))
+    photometric, planar = _first(tags, PHOTOMETRIC, 1), _first(tags, PLANAR, 1) == 2
+    if bands == 1:
+        return photometric == 0 and bits == 16  # Pillow gives these as a negative
+    refused = (photometric in (0, 1) and bands > 2) or (planar and bands in (2, 4))
+    packed = _first(tags, COMPRESSION, 1) in _JPEG_COMPRESSIONS
+    return bands > 4 or bits > 8 or (refused and not packed)
 
 
 def read_bands(data: bytes, tags: Tags, source: str, chosen: tuple[int, ...] | None) -> np.ndarray:

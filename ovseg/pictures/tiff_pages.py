@@ -16,6 +16,9 @@ from ovseg.pictures.options import Picture, ReadOptions
 
 __all__ = ["deep_tiff_pages"]
 
+_ALPHA = (1, 2)
+"""Values of the tag ExtraSamples that mean opacity."""
+
 
 def deep_tiff_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
     """Decode the pages of a TIFF at full depth, with the bands that are wanted.
@@ -47,7 +50,7 @@ def deep_tiff_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[
         _check_bands(bands * tags[tiff.WIDTH] * tags[tiff.HEIGHT], source, options)
         values = tiff.read_bands(data, tags, source, options.bands)
         if options.bands is None:
-            values = _tiff_colours(values, tags, source, options)
+            values = _tiff_colours(values, tags, source, options, notes)
         pixels = to_rgb(values, source, options, notes)
         orientation = tags.get(tiff.ORIENTATION, 1)
         if orientation in range(2, 9):
@@ -70,22 +73,28 @@ def _check_bands(samples: int, source: str, options: ReadOptions) -> None:
 
 
 def _tiff_colours(
-    values: np.ndarray, tags: tiff.Tags, source: str, options: ReadOptions
+    values: np.ndarray,
+    tags: tiff.Tags,
+    source: str,
+    options: ReadOptions,
+    notes: dict[str, Any],
 ) -> np.ndarray:
-    """RGB, RGBA, gray or gray with alpha from all the samples of a page."""
+    """RGB, RGBA or gray from all the samples of a page; in 8 bits where colours are converted."""
     photometric, bands = tags.get(tiff.PHOTOMETRIC, 1), values.shape[2]
     extra = tags.get(tiff.EXTRA_SAMPLES, (0,))
-    alpha = (extra if isinstance(extra, tuple) else (extra,))[0] in (1, 2)
-    if photometric == 2 and bands in (3, 4):
-        return values if bands == 3 or alpha else values[..., :3]
-    if photometric in (0, 1) and bands == 2:
-        gray = values if photometric == 1 else np.iinfo(values.dtype).max - values
-        return gray[..., [0, 0, 0, 1]] if alpha else gray[..., 0]
-    if photometric == 5 and bands == 4:
-        flat, _ = to_uint8(values, options.value_range, source)
-        return np.asarray(Image.fromarray(flat, "CMYK").convert("RGB"))
-    raise InputError(
-        f"{bands} bands whose colours are not known (TIFF photometric {photometric})",
-        where=source,
-        fix="choose three of them, or one for gray (--bands 2,1,0 counts from 0)",
-    )
+    alpha = (extra if isinstance(extra, tuple) else (extra,))[0]
+    if (photometric, bands) in ((0, 2), (1, 2), (2, 4)) and alpha not in _ALPHA:
+        values, bands = values[..., :-1], bands - 1
+    if (photometric, bands) in ((0, 1), (0, 2), (5, 4)):
+        values, rule = to_uint8(values, options.value_range, source)
+        notes.update({} if rule is None else {"depth": rule})
+        if photometric == 5:
+            return np.asarray(Image.fromarray(values, "CMYK").convert("RGB"))
+        values = np.concatenate([255 - values[..., :1], values[..., 1:]], axis=2)
+    elif (photometric, bands) not in ((1, 1), (1, 2), (2, 3), (2, 4)):
+        raise InputError(
+            f"{bands} bands whose colours are not known (TIFF photometric {photometric})",
+            where=source,
+            fix="choose three of them, or one for gray (--bands 2,1,0 counts from 0)",
+        )
+    return values[..., [0, 0, 0, 1]] if bands == 2 else values

@@ -123,6 +123,46 @@ def test_truncated_deep_tiff(make_tiff):
         read_picture(data[: directory + 20])
 
 
+@pytest.mark.parametrize("options", [{}, {"value_range": (0, 4095)}])
+def test_sixteen_bits_where_white_is_zero(make_tiff, options):
+    values = (
+        np.array([[0, 4095, 2048]], np.uint16)
+        if options
+        else np.array([[0, 65535, 32896]], np.uint16)
+    )
+    picture = read_picture(make_tiff(values, photometric=0), ReadOptions(**options))
+    assert picture.pixels[0, :, 0].tolist() == [255, 0, 127]
+    assert picture.notes["depth"].startswith("uint16")
+
+
+def test_gray_with_alpha_where_white_is_zero(make_tiff):
+    values = np.array([[[0, 65535], [65535, 65535], [65535, 0]]], np.uint16)
+    pixels = read_picture(make_tiff(values, photometric=0, alpha=True)).pixels
+    assert pixels[0, :, 0].tolist() == [255, 0, 255]
+
+
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bands_without_colours_ask_for_a_choice(make_tiff, planar, bands, dtype):
+    values = BANDS[..., :bands].astype(dtype) * (1 if dtype is np.uint8 else 257)
+    data = make_tiff(values, photometric=1, planar=planar)
+    with pytest.raises(InputError, match="colours are not known.*--bands"):
+        read_picture(data)
+    chosen = read_picture(data, ReadOptions(bands=(2, 1, 0)))
+    np.testing.assert_array_equal(chosen.pixels, BANDS[..., [2, 1, 0]])
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_planes_with_a_fourth_band_or_a_second(make_tiff, bands):
+    values = BANDS[..., :bands]
+    plain = read_picture(make_tiff(values, planar=True)).pixels
+    np.testing.assert_array_equal(plain, values[..., [0, 0, 0] if bands == 2 else [0, 1, 2]])
+    values = values.copy()
+    values[0, :, -1] = 0
+    assert (read_picture(make_tiff(values, planar=True, alpha=True)).pixels[0] == 255).all()
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
 def test_bands_of_a_compressed_tiff(compression):
     buffer = io.BytesIO()
