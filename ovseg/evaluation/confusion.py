@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ovseg.errors import DatasetError
+
 __all__ = ["IoUCounts", "area_counts"]
 
 
@@ -23,18 +25,38 @@ def area_counts(
     Returns:
         (3, K) int64: intersection, predicted area, labelled area.
 
+    Raises:
+        DatasetError: the maps differ in size, or hold ids that are no class.
+
     Example:
         >>> area_counts(np.array([[0, 1]]), np.array([[0, 0]]), 2).tolist()
         [[1, 0], [1, 1], [2, 0]]
     """
+    if prediction.shape != label.shape:
+        raise DatasetError(
+            f"the prediction has the size {prediction.shape}, the label map {label.shape}",
+            expected="equal sizes",
+        )
     counted = label != ignore
     prediction, label = prediction[counted].astype(np.int64), label[counted].astype(np.int64)
+    _check_ids("the prediction", prediction, classes)
+    _check_ids("the label map", label, classes, fix=f"ids that do not count must be {ignore}")
     return np.stack(
         [
-            np.bincount(values, minlength=classes)[:classes]
+            np.bincount(values, minlength=classes)
             for values in (label[prediction == label], prediction, label)
         ]
     )
+
+
+def _check_ids(what: str, ids: np.ndarray, classes: int, fix: str | None = None) -> None:
+    odd = ids[(ids < 0) | (ids >= classes)]
+    if odd.size:
+        raise DatasetError(
+            f"{what} holds the id {odd[0]} ({odd.size} pixels hold ids that are no class)",
+            expected=f"ids from 0 to {classes - 1}",
+            fix=fix,
+        )
 
 
 @dataclass

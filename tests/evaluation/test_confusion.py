@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ovseg.errors import DatasetError
 from ovseg.evaluation.confusion import IoUCounts, area_counts
 
 
@@ -47,3 +48,21 @@ def test_nothing_counted_has_no_score():
     counts.update(np.array([[0]]), np.array([[-1]]))
     assert np.isnan(counts.mean_iou())
     assert np.isnan(counts.accuracy())
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "words"),
+    [
+        ([[0, 1]], [[2, 1]], "the label map holds the id 2 .1 pixels.*0 to 1.*must be 255"),
+        ([[0, 1]], [[-1, -1]], "the label map holds the id -1 .2 pixels"),
+        ([[9, 1]], [[0, 1]], "the prediction holds the id 9"),
+        ([[0, 1]], [[0], [1]], "the size .1, 2., the label map .2, 1."),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(prediction, label, words):
+    with pytest.raises(DatasetError, match=words):
+        area_counts(np.array(prediction), np.array(label), 2)
+
+
+def test_an_odd_prediction_at_an_ignored_pixel_does_no_harm():
+    assert area_counts(np.array([[9, 1]]), np.array([[255, 1]]), 2)[0].tolist() == [0, 1]
