@@ -15,12 +15,13 @@ from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded
-from ovseg.refine.base import Maps, Refiner, from_maps
+from ovseg.refine.base import Maps, Refiner
 
 __all__ = ["Pamr", "pamr"]
 
 _STRIP_PIXELS = 1 << 20
 _MAPS = 16
+_MAP_NUMBERS = 1 << 27
 
 
 def pamr(
@@ -92,7 +93,7 @@ def _mean(maps: Tensor, weights: Tensor, dilations: Sequence[int]) -> Tensor:
 
 
 class Pamr(Refiner):
-    """Sharpens the probability maps of the classes that are there.
+    """Sharpens the probability maps of the classes that are there, some at a time.
 
     Args:
         steps: how often the mean is taken.
@@ -123,9 +124,16 @@ class Pamr(Refiner):
         background: int = 0,
     ) -> Decoded:
         """Refine one result; see `Refiner`."""
-        classes = np.unique(decoded.labels).tolist()
-        coarse = maps(classes)
-        image = torch.from_numpy(np.ascontiguousarray(picture)).to(coarse.device)
-        image = image.permute(2, 0, 1).float() / 255
-        sharp = pamr(image, coarse, self.steps, self.dilations)
-        return from_maps(sharp, classes, decoded.labels, threshold=threshold, background=background)
+        image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+        at_once = max(_MAP_NUMBERS // decoded.labels.size, 1)
+        classes = torch.from_numpy(np.unique(decoded.labels))
+        best = torch.full(decoded.labels.shape, float("-inf"))
+        labels = torch.zeros(decoded.labels.shape, dtype=classes.dtype)
+        for part in classes.split(at_once):
+            coarse = maps(part.tolist())
+            sharp = pamr(image.to(coarse.device), coarse, self.steps, self.dilations)
+            top, place = (x.cpu() for x in sharp.max(0))
+            labels = torch.where(top > best, part[place], labels)
+            best = torch.maximum(best, top)
+        labels.masked_fill_(best < threshold, background)
+        return Decoded(labels.numpy(), best.clamp(0, 1).numpy())

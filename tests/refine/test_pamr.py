@@ -87,6 +87,18 @@ def test_borders_move_to_the_edges_of_the_picture():
     assert found.scores.shape == (24, 24)
 
 
+def test_few_classes_at_a_time_change_nothing(monkeypatch):
+    picture, _ = two_halves()
+    torch.manual_seed(0)
+    maps = torch.rand(5, 24, 24).softmax(0)
+    coarse = Decoded(maps.argmax(0).numpy().astype(np.uint8), None)
+    expected = Pamr(steps=2).refine(picture, coarse, lambda classes: maps[classes])
+    monkeypatch.setattr("ovseg.refine.pamr._MAP_NUMBERS", 2 * 24 * 24)
+    found = Pamr(steps=2).refine(picture, coarse, lambda classes: maps[classes])
+    assert np.array_equal(found.labels, expected.labels)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+
+
 def test_unsure_pixels_become_background():
     picture, truth = two_halves()
     maps = torch.full((2, 24, 24), 0.4)
