@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovseg.errors import OvsegError
+from ovseg.pictures.frame_names import apart_from_frames, frame_name
+from ovseg.pictures.read import read_frames
 
 if TYPE_CHECKING:
-    from ovseg.pictures import Item, PictureFinder, ReadOptions
+    from ovseg.pictures import Item, Picture, PictureFinder, ReadOptions
     from ovseg.progress import Progress
     from ovseg.runs import RunFolder
     from ovseg.segmentation import Segmentation
@@ -53,6 +54,7 @@ class Batch:
         formats: as for `Segmentation.save`.
         options: how pictures are read.
         palette: an RGB colour a class, or None for the automatic ones.
+        all_frames: give every frame of an animation or page of a TIFF results of its own.
         stop_at_first: raise the first failure instead of going on.
     """
 
@@ -62,6 +64,7 @@ class Batch:
     formats: Sequence[str]
     options: ReadOptions
     palette: Sequence[tuple[int, int, int]] | None = None
+    all_frames: bool = False
     stop_at_first: bool = False
 
     def run(self, items: PictureFinder, progress: Progress, tally: Tally) -> None:
@@ -72,7 +75,7 @@ class Batch:
             OSError: the journal cannot be written.
         """
         for item in items:
-            self._one(item, progress, tally)
+            self._one(apart_from_frames(item) if self.all_frames else item, progress, tally)
 
     def _one(self, item: Item, progress: Progress, tally: Tally) -> None:
         if self._is_done(item):
@@ -91,26 +94,53 @@ class Batch:
 
     def _is_done(self, item: Item) -> bool:
         try:
-            return self.folder.is_done(item.name, Path(item.path))
+            if self.folder.is_done(item.name, item.path):
+                return True
+            return self.all_frames and self._are_frames_done(item)
         except OSError:  # reading it will say what is wrong
             return False
 
+    def _are_frames_done(self, item: Item) -> bool:
+        first = self.folder.done_record(frame_name(item.name, 0), item.path)
+        return first is not None and all(
+            self.folder.is_done(frame_name(item.name, index), item.path)
+            for index in range(1, first["notes"]["frames"])
+        )
+
     def _work(self, item: Item, progress: Progress, tally: Tally) -> None:
-        try:
-            result, details = self._segment(item)
-        except Exception as error:
-            tally.failed += 1
-            self._failed(item, error, progress)
-            return
-        outputs = result.save(self.folder.root, item.name, _files(self.formats))
-        self.folder.record(item.name, Path(item.path), outputs, details)
+        results = self._results(item)
+        while True:
+            try:
+                one = next(results, None)
+            except Exception as error:
+                tally.failed += 1
+                self._failed(item, error, progress)
+                return
+            if one is None:
+                break
+            name, result, details = one
+            outputs = result.save(self.folder.root, name, _files(self.formats))
+            self.folder.record(name, item.path, outputs, details)
         tally.done += 1
         progress.step()
 
-    def _segment(self, item: Item) -> tuple[Segmentation, dict[str, Any]]:
+    def _results(self, item: Item) -> Iterator[tuple[str, Segmentation, dict[str, Any]]]:
+        """Name, result and details of the picture, or of each of its frames not done before."""
+        if not self.all_frames:
+            yield item.name, *self._segment(item.path)
+            return
+        for picture in read_frames(item.path, self.options):
+            name = item.name
+            if "frame" in picture.notes:
+                name = frame_name(name, picture.notes["frame"])
+                if self.folder.is_done(name, item.path):
+                    continue
+            yield name, *self._segment(picture)
+
+    def _segment(self, source: str | Picture) -> tuple[Segmentation, dict[str, Any]]:
         start = time.perf_counter()
         result = self.model.segment(
-            item.path, self.vocabulary, options=self.options, palette=self.palette
+            source, self.vocabulary, options=self.options, palette=self.palette
         )
         height, width = result.labels.shape
         details = {
@@ -125,7 +155,7 @@ class Batch:
         return result, details
 
     def _failed(self, item: Item, error: Exception, progress: Progress) -> None:
-        self.folder.record_error(item.name, Path(item.path), error)
+        self.folder.record_error(item.name, item.path, error)
         if self.stop_at_first:
             raise error
         known = isinstance(error, (OvsegError, OSError))

@@ -6,7 +6,8 @@
     OUT/errors.jsonl    a line a failed picture of the latest run
 
 A picture is done when its line stands in `results.jsonl`, the picture still has the size and time
-of change that stand there, and the files named there still have their sizes. Several processes
+of change that stand there, and the files named there still have their sizes. What lies behind an
+address is not looked at again. Several processes
 may work in one folder at once: each picture is claimed by one of them, files are renamed into
 place, lines are appended in one write.
 """
@@ -27,6 +28,7 @@ from typing import Any
 from ovseg.errors import ConfigError, InputError
 from ovseg.files import TEMP_PREFIX, write_atomic
 from ovseg.journal import Journal, append_line
+from ovseg.pictures.addresses import is_address
 
 __all__ = ["RunFolder", "differences"]
 
@@ -101,17 +103,25 @@ class RunFolder:
                 run = {"settings": self.settings, "protocol": protocol, **_plain(about)}
                 self._write("run.json", run)
 
-    def is_done(self, name: str, picture: Path) -> bool:
-        """Tell whether a picture has its results already.
+    def is_done(self, name: str, picture: str | Path) -> bool:
+        """Tell whether a picture has its results already; see `done_record`."""
+        return self.done_record(name, picture) is not None
+
+    def done_record(self, name: str, picture: str | Path) -> dict[str, Any] | None:
+        """Return the record of a picture that has its results already, or None.
 
         Args:
             name: the picture's name in the output tree, for example `x/a`.
-            picture: the picture's file.
+            picture: the picture's file or address.
+
+        Raises:
+            OSError: the file is not there.
         """
         record = self._journal.get(name)
         if record is None or record.get("input") != fingerprint(picture):
-            return False
-        return all(_size(self.root / f) == n for f, n in record.get("outputs", {}).items())
+            return None
+        outputs = record.get("outputs", {}).items()
+        return record if all(_size(self.root / f) == n for f, n in outputs) else None
 
     @contextmanager
     def claim(self, name: str) -> Iterator[bool]:
@@ -134,7 +144,7 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
     def record(
-        self, name: str, picture: Path, outputs: Sequence[Path], details: Mapping[str, Any]
+        self, name: str, picture: str | Path, outputs: Sequence[Path], details: Mapping[str, Any]
     ) -> None:
         """Write that a picture is done, after its files are in place.
 
@@ -151,7 +161,7 @@ class RunFolder:
             }
         )
 
-    def record_error(self, name: str, picture: Path, error: Exception) -> None:
+    def record_error(self, name: str, picture: str | Path, error: Exception) -> None:
         """Write that a picture failed and why.
 
         Raises:
@@ -228,13 +238,17 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     return [] if old == new else [f"{key}: {_brief(old)} -> {_brief(new)}"]
 
 
-def fingerprint(path: Path) -> dict[str, int]:
+def fingerprint(picture: str | Path) -> dict[str, int | str]:
     """Return size in bytes and time of change (ns) of a file, by which a change is noticed.
+
+    An address stands for itself: asking the server again would be another fetch.
 
     Raises:
         OSError: the file is not there.
     """
-    state = path.stat()
+    if is_address(picture):
+        return {"address": str(picture)}
+    state = Path(picture).stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovseg.cli.segment import FORMATS
+from ovseg.cli import segment_options as values
 from ovseg.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ class Request:
         from ovseg.zoo import DEFAULT_MODEL
 
         self.args = args
-        self.formats = _formats(args.format)
-        _check_trust(args)
+        self.formats = values.formats(args.format)
+        values.check_trust(args)
         self.model = args.config or args.model or DEFAULT_MODEL
-        self.test_cfg = _test_cfg(args.threshold)
+        self.test_cfg = values.test_cfg(args.threshold)
         self.spec = model_spec(
             self.model, args.checkpoint, refine=args.refine, test_cfg=self.test_cfg
         )
@@ -42,10 +41,10 @@ class Request:
             threshold=self.spec["test_cfg"].get("threshold") or 0.0,
             merge_duplicates=args.merge_duplicates,
         )
-        self.options = _read_options(args)
-        self.palette = _palette(args.palette, len(self.vocabulary.classes))
+        self.options = values.read_options(args)
+        self.palette = values.palette(args.palette, len(self.vocabulary.classes))
         self.items = _find(args)
-        self.device, self.precision = _place(args)
+        self.device, self.precision = values.place(args)
 
     def settings(self) -> dict[str, Any]:
         """Return what must not change within one output folder."""
@@ -55,7 +54,8 @@ class Request:
             "vocabulary": self.vocabulary.sha256,
             "formats": self.formats,
             "palette": self.palette,
-            "reading": asdict(self.options),
+            "reading": asdict(replace(self.options, allow_urls=False)),
+            "all_frames": self.args.all_frames,
         }
 
     def carry_out(self, folder: RunFolder) -> int:
@@ -86,6 +86,7 @@ class Request:
             formats=self.formats,
             options=self.options,
             palette=self.palette,
+            all_frames=args.all_frames,
             stop_at_first=stop_at_first,
         )
         tally = Tally()
@@ -146,7 +147,15 @@ class Request:
 
 def _find(args: argparse.Namespace) -> PictureFinder:
     from ovseg.pictures import find_pictures
+    from ovseg.pictures.addresses import is_address
 
+    address = next(filter(is_address, args.sources), None)
+    if address is not None and not args.allow_urls:
+        raise ConfigError(
+            "addresses are not fetched unless asked for",
+            where=address,
+            fix="add --allow-urls, or download the picture first",
+        )
     listed = "-" in args.sources
     sources = _with_stdin(args.sources) if listed else args.sources
     items = find_pictures(sources, exclude=args.out)
@@ -163,81 +172,3 @@ def _with_stdin(words: Iterable[str]) -> Iterator[str]:
             yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
         else:
             yield word
-
-
-def _place(args: argparse.Namespace) -> tuple[str, str]:
-    """Device and precision: the option wins over the environment."""
-    from ovseg.devices import choose_device, choose_precision
-
-    device = choose_device(args.device or os.environ.get("OVSEG_DEVICE") or "auto")
-    precision = args.precision or os.environ.get("OVSEG_PRECISION") or "auto"
-    return device, choose_precision(precision, device)
-
-
-def _palette(text: str | None, count: int) -> tuple[tuple[int, int, int], ...] | None:
-    from ovseg.visualize.palette import parse_palette
-
-    if text is None:
-        return None
-    return parse_palette(text.split(",") if text.startswith("#") else text, count)
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        raise ConfigError(
-            f"unknown format {unknown[0]!r}" if unknown else "no format",
-            where="--format",
-            expected=f"some of {', '.join(FORMATS)}, with commas between",
-        )
-    return names
-
-
-def _test_cfg(threshold: float | None) -> dict[str, Any]:
-    if threshold is None:
-        return {}
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"{threshold}", where="--threshold", expected="a number from 0 to 1")
-    return {"threshold": threshold}
-
-
-def _check_trust(args: argparse.Namespace) -> None:
-    from ovseg.config_files import comes_with_package
-
-    path = args.config or ""
-    if path.endswith(".py") and not (args.trust_python_config or comes_with_package(path)):
-        raise ConfigError(
-            "a .py configuration runs code, and this one is not part of the package",
-            where=path,
-            fix="if you trust its author, add --trust-python-config",
-        )
-
-
-def _read_options(args: argparse.Namespace) -> Any:
-    from ovseg.pictures import ReadOptions
-
-    values: dict[str, Any] = {
-        "ignore_exif": args.ignore_exif,
-        "allow_truncated": args.allow_truncated,
-    }
-    if args.value_range is not None:
-        values["value_range"] = _numbers(args.value_range, ":", float, "--value-range")
-    if args.alpha_background is not None:
-        from ovseg.visualize.palette import parse_palette
-
-        (values["alpha_background"],) = parse_palette([args.alpha_background], 1)
-    if args.bands is not None:
-        values["bands"] = _numbers(args.bands, ",", int, "--bands")
-    if args.max_pixels is not None:
-        values["max_pixels"] = args.max_pixels
-    return ReadOptions(**values)
-
-
-def _numbers(text: str, separator: str, kind: type, where: str) -> tuple[Any, ...]:
-    try:
-        return tuple(kind(part) for part in text.split(separator))
-    except ValueError:
-        raise ConfigError(
-            f"cannot read {text!r}", where=where, expected=f"numbers with {separator!r} between"
-        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,8 +41,8 @@ def decode(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
     """
     kind = identify(data, source)
     frames = _frames(data, kind, source, options)
-    while True:
-        with _explained(source, options):
+    for index in itertools.count():
+        with _explained(f"{source} (frame {index})" if index else source, options):
             picture = next(frames, None)
         if picture is None:
             return

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from ovseg.errors import InputError
 from ovseg.files import safe_name
+from ovseg.pictures.addresses import address_name, is_address, shared_address
 from ovseg.pictures.walk import Walker, classify
 
 __all__ = ["EXTENSIONS", "Item", "PictureFinder", "find_pictures"]
@@ -26,7 +24,6 @@ EXTENSIONS = frozenset(
     | {".jpg", ".jxl", ".mpo", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff"}
     | {".webp"}
 )
-_URL = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,8 @@ def find_pictures(
 
     Names of results mirror the tree below the one source, or below the folder that several
     sources share. A file gets its own name without the extension, which stays where two pictures
-    would otherwise get the same (`a.jpg` and `a.png`). The order is that of the sources, and
+    would otherwise get the same (`a.jpg` and `a.png`). Addresses count from the host and folder
+    that they share; beside local files they keep both. The order is that of the sources, and
     sorted inside a folder.
 
     Args:
@@ -89,6 +87,7 @@ class PictureFinder:
         self._clashes: np.ndarray | None = None
         self._total = 0
         self._root = ""
+        self._host = ""
 
     @property
     def ignored(self) -> Counter[str]:
@@ -137,6 +136,7 @@ class PictureFinder:
         if self._clashes is not None:
             return
         self._root = _shared_folder(os.fspath(source) for source in self._sources)
+        self._host = shared_address(os.fspath(source) for source in self._sources)
         full, stems = array("q"), array("q")
         for _, relative in self._walk_sources():
             full.append(hash(relative))
@@ -151,8 +151,8 @@ class PictureFinder:
         last = start = prefix = ""
         for source in self._sources:
             text = os.fspath(source)
-            if _URL.match(text):
-                yield text, _url_name(text)
+            if is_address(text):
+                yield text, address_name(text).removeprefix(self._host).lstrip("/")
                 continue
             kind, base = classify(text)
             if base != last:
@@ -191,22 +191,13 @@ class _Spool:
 def _shared_folder(sources: Iterable[str]) -> str:
     shared, last = None, ""
     for source in sources:
-        if _URL.match(source):
+        if is_address(source):
             continue
         _, base = classify(source)
         if base != last:
             folder, last = os.path.abspath(base), base
             shared = folder if shared is None else os.path.commonpath((shared, folder))
     return shared or os.path.abspath(os.curdir)
-
-
-def _url_name(url: str) -> str:
-    """Host and path of an address as a relative name, with a hash of its query if it has one."""
-    parts = urlsplit(url)
-    query = hashlib.sha256(parts.query.encode()).hexdigest()[:8] if parts.query else ""
-    stem, extension = os.path.splitext(parts.path)
-    path = f"{parts.hostname}{stem}{'~' if query else ''}{query}{extension}"
-    return "/".join(part for part in path.split("/") if part not in ("", os.curdir, os.pardir))
 
 
 def _repeated(full: np.ndarray, stems: np.ndarray) -> np.ndarray:

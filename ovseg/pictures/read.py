@@ -128,7 +128,7 @@ def _fetch(url: str, options: ReadOptions) -> bytes:
             "addresses are not fetched unless asked for",
             where=url,
             expected="a local file",
-            fix="download the picture first, or read it with ReadOptions(allow_urls=True)",
+            fix="allow it (--allow-urls, ReadOptions(allow_urls=True)) or download it first",
         )
     from ovseg.pictures.fetch import fetch
 
