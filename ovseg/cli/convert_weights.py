@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ovseg.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HELP = "write the weights of a checkpoint as safetensors, without running code from it"
 EXAMPLE = "ovseg convert-weights epoch_10.pth clip.safetensors"
@@ -26,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
-        CheckpointError: SRC cannot be read safely, or OUT is there already.
+        CheckpointError: SRC cannot be read safely, OUT is there already, or a number is too large
+            for fp16.
     """
     target = Path(args.target)
     if target.exists() and not args.overwrite:
@@ -41,9 +46,23 @@ def run(args: argparse.Namespace) -> int:
     with torch.serialization.safe_globals(inert_globals()):
         state = read_state_dict(args.source)
     if args.half:
-        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+        state = {name: _half(tensor, name, args.source) for name, tensor in state.items()}
     # Clones, as tensors of one checkpoint may share memory, which safetensors does not store.
     data = save({name: tensor.clone().contiguous() for name, tensor in state.items()})
     write_atomic(target, data)
     print(f"{len(state)} tensors, {len(data) / 1e6:.1f} MB: {target}")
     return 0
+
+
+def _half(tensor: Tensor, name: str, source: str) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not half.isfinite().all():
+        raise CheckpointError(
+            f"{name} holds numbers up to {tensor.abs().max().item():g}",
+            where=source,
+            expected="at most 65504 for fp16",
+            fix="convert without --half",
+        )
+    return half

@@ -1,3 +1,7 @@
+"""`ovseg convert-weights`: safe reading, whole files (bad input 52)."""
+
+from __future__ import annotations
+
 import argparse
 import os
 from pathlib import Path
@@ -58,3 +62,11 @@ def test_half_precision_and_overwriting(tmp_path, capsys):
     found = load_file(tmp_path / "a.safetensors")
     assert found["layer.weight"].dtype == torch.float16
     assert found["step"].dtype == torch.int64
+
+
+def test_numbers_that_fp16_cannot_hold_are_refused(tmp_path, capsys):
+    torch.save({"layer.weight": torch.tensor([1.0, 70_000.0])}, tmp_path / "a.pth")
+    words = ["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "a.safetensors")]
+    assert main([*words, "--half"]) == 1
+    assert "layer.weight holds numbers up to 70000" in capsys.readouterr().err
+    assert not (tmp_path / "a.safetensors").exists()
