@@ -71,11 +71,13 @@ def draw_curves() -> list[str]:
             left.plot([r["step"] for r in rows], [r[name] for r in rows], label=name, lw=0.8)
         for name in figures:
             points = [(r["step"], r[name]) for r in rows if name in r]
-            right.plot(*zip(*points, strict=True), marker=".", label=name)
+            if points:
+                right.plot(*zip(*points, strict=True), marker=".", label=name)
         left.set(xlabel="step", ylabel="loss", title=f"tiny {part}: training loss")
         right.set(xlabel="step", ylabel="percent", title="validation scenes", ylim=(0, 100))
         left.legend()
-        right.legend()
+        if right.has_data():
+            right.legend()
         picture.tight_layout()
         picture.savefig(DOCS / "images" / f"tiny_{part}_curves.png", dpi=80)
         pyplot.close(picture)
