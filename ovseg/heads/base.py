@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import KINDS
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
+from ovseg.inference.tiles import KINDS
 from ovseg.inference.windows import WindowGrid, window_batches
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import ALIGNS, check_threshold
+from ovseg.inference.decode import check_threshold
+from ovseg.inference.tiles import ALIGNS
 from ovseg.inference.windows import WindowGrid, network_size, slide, whole
 from ovseg.plain_data import check_keys
 

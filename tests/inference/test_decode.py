@@ -183,3 +183,9 @@ def test_scores_that_do_not_fit():
         decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), query_class=[0, 1, 1])
     with pytest.raises(InputError, match="divide"):
         decode(DenseScores(torch.rand(2, 3, 3)), slide((4, 8), (4, 4), (4, 4)), (4, 8))
+
+
+def test_scores_that_could_be_trained_decode_too():
+    values = torch.rand(3, 2, 2, requires_grad=True)
+    assert decode(DenseScores(values), whole((8, 8)), (8, 8)).labels.shape == (8, 8)
+    assert not maps(DenseScores(values), whole((8, 8)), (8, 8), [0]).requires_grad
