@@ -195,7 +195,9 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """What went wrong, without torch's advice to load the file unsafely."""
+    lines = (line for line in str(error).splitlines() if "weights_only" not in line)
+    return next(lines, type(error).__name__)
 
 
 def _refusal(error: Exception, path: Path) -> str | None:

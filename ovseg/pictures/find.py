@@ -109,7 +109,7 @@ class PictureFinder:
         self._survey()
         for path, relative in self._walk_sources():
             stem = os.path.splitext(relative)[0]
-            clash = self._clashes is not None and _contains(self._clashes, hash(stem))
+            clash = self._clashes is not None and _contains(self._clashes, _key(stem))
             yield Item(path, safe_name(relative if clash else stem))
 
     def require_any(self) -> None:
@@ -140,7 +140,7 @@ class PictureFinder:
         full, stems = array("q"), array("q")
         for _, relative in self._walk_sources():
             full.append(hash(relative))
-            stems.append(hash(os.path.splitext(relative)[0]))
+            stems.append(_key(os.path.splitext(relative)[0]))
         self._total = len(full)
         self._clashes = _repeated(np.asarray(full, np.int64), np.asarray(stems, np.int64))
 
@@ -198,6 +198,11 @@ def _shared_folder(sources: Iterable[str]) -> str:
             folder, last = os.path.abspath(base), base
             shared = folder if shared is None else os.path.commonpath((shared, folder))
     return shared or os.path.abspath(os.curdir)
+
+
+def _key(stem: str) -> int:
+    """Hash of a name without its ending; on macOS case alone does not tell files apart."""
+    return hash(stem.casefold())
 
 
 def _repeated(full: np.ndarray, stems: np.ndarray) -> np.ndarray:

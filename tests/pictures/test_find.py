@@ -209,3 +209,10 @@ def test_memory_does_not_hold_the_list():
     tracemalloc.stop()
     assert count == 2000
     assert peak < 2000 * 150
+
+
+def test_stems_that_differ_by_case_alone_keep_their_extensions(tmp_path):
+    for name in ("a.jpg", "A.png", "b.png"):
+        (tmp_path / name).write_bytes(b"x")
+    names = sorted(item.name for item in find_pictures([str(tmp_path)]))
+    assert names == ["A.png", "a.jpg", "b"]
