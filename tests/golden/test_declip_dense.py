@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.positions import resize_positions
+from ovseg.encoders.readouts import split_heads
+from ovseg.encoders.towers import Trunk
 from tests.golden.conftest import cases, load_npz
 from tests.golden.declip_towers import eva_encoder, siglip_encoder, vit_encoder
 
@@ -29,9 +31,32 @@ def close(actual: torch.Tensor, expected: torch.Tensor, name: str) -> None:
     torch.testing.assert_close(actual, expected, msg=lambda text: f"{name}: {text}", **TOLERANCE)
 
 
+def trunk_with_entry(encoder: ClipEncoder, image: torch.Tensor) -> tuple[torch.Tensor, Trunk]:
+    """What enters the first block, and the trunk."""
+    visual = encoder.model.visual
+    blocks = visual.trunk.blocks if hasattr(visual, "trunk") else visual.transformer.resblocks
+    seen = []
+    hook = blocks[0].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    trunk = encoder.tower.trunk(image)
+    hook.remove()
+    return seen[0], trunk
+
+
 def check_inner(encoder: ClipEncoder, case: dict[str, torch.Tensor]) -> None:
     """Arrays inside the tower that a case may hold."""
-    trunk = encoder.tower.trunk(case["image"])
+    entered, trunk = trunk_with_entry(encoder, case["image"])
+    last = encoder.tower.last
+    normed = last.norm(trunk.tokens)
+    found = {
+        "tok_in": entered,
+        "last_ln1": normed,
+        "last_norm1": normed,
+        "last_q": split_heads(last.query(normed), last.heads),
+        "last_k": split_heads(last.key(normed), last.heads),
+        "last_v": split_heads(last.value(normed), last.heads),
+    }
+    for name in found.keys() & case.keys():
+        close(found[name], case[name], name)
     if "tok_pre_last" in case:
         close(trunk.tokens, case["tok_pre_last"], "tok_pre_last")
         table = encoder.model.state_dict()[encoder.tower.position_key]
