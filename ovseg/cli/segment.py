@@ -132,8 +132,10 @@ def run(args: argparse.Namespace) -> int:
         OvsegError: nothing could be done, or results cannot be written.
     """
     from ovseg.cli.segment_request import Request
-    from ovseg.runs import RunFolder
 
     request = Request(args)
+    # Only now: it loads the picture libraries, which a wrong request should not wait for.
+    from ovseg.runs import RunFolder
+
     with RunFolder(args.out, request.settings(), overwrite=args.overwrite) as folder:
         return request.carry_out(folder)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PosixPath, PurePosixPath
 from typing import Any
 
 import numpy as np
+import torch
 
-__all__ = ["inert_globals", "numpy_globals"]
+__all__ = ["inert_allowed", "numpy_globals"]
 
 _DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "bool")
 
@@ -25,10 +28,13 @@ def numpy_globals() -> list[Any]:
     return [np.ndarray, np.dtype, *both, *(type(np.dtype(code)) for code in _DTYPES)]
 
 
-def inert_globals() -> list[Any]:
-    """What training scripts like to save beside weights: numpy values, arguments, paths.
+@contextmanager
+def inert_allowed() -> Iterator[None]:
+    """Let torch's safe loader read what scripts save beside weights: numpy, arguments, paths.
 
-    Returns:
-        A list for `torch.serialization.safe_globals`.
+    What was allowed before stays allowed afterwards: torch's own context would take it away.
     """
-    return [*numpy_globals(), argparse.Namespace, PosixPath, PurePosixPath]
+    wanted = [*numpy_globals(), argparse.Namespace, PosixPath, PurePosixPath]
+    known = torch.serialization.get_safe_globals()
+    with torch.serialization.safe_globals([one for one in wanted if one not in known]):
+        yield

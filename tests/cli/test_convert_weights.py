@@ -70,3 +70,11 @@ def test_numbers_that_fp16_cannot_hold_are_refused(tmp_path, capsys):
     assert main([*words, "--half"]) == 1
     assert "layer.weight holds numbers up to 70000" in capsys.readouterr().err
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_what_was_allowed_before_stays_allowed(tmp_path):
+    before = [argparse.Namespace]
+    with torch.serialization.safe_globals(before):
+        save(tmp_path / "a.pth", {"args": argparse.Namespace()})
+        main(["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")])
+        assert argparse.Namespace in torch.serialization.get_safe_globals()
