@@ -13,6 +13,7 @@ from ovseg.errors import PromptError
 __all__ = ["builtins", "check_not_a_file", "list_key", "list_path"]
 
 _FOLDER = Path(__file__).parent / "vocabularies"
+_PATH_STARTS = ("/", "./", "../", "~/")
 _FILE_ENDINGS = (".txt", ".text", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".lst")
 
 
@@ -58,7 +59,7 @@ def check_not_a_file(word: str) -> None:
     if "," in word or ";" in word:
         return
     folder = os.sep in word and os.path.isdir(word)
-    if folder or word.lower().endswith(_FILE_ENDINGS):
+    if folder or word.startswith(_PATH_STARTS) or word.lower().endswith(_FILE_ENDINGS):
         near = [] if folder else _close_files(word)
         raise PromptError(
             "a folder, no class file" if folder else "no such class file",

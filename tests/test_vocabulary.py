@@ -161,7 +161,9 @@ def test_one_class_is_warned_of_unless_a_background_joins_it() -> None:
         assert words.with_background("auto").classes == ("background", "cat")
 
 
-@pytest.mark.parametrize("name", ["animals.txt", "lists/animals.TXT", "names.csv"])
+@pytest.mark.parametrize(
+    "name", ["animals.txt", "lists/animals.TXT", "names.csv", "./animals", "/no/animals", "~/names"]
+)
 def test_missing_class_file(name: str) -> None:
     with pytest.raises(PromptError, match="no such class file"):
         Vocabulary.parse(name)
@@ -186,6 +188,10 @@ def test_missing_class_file_in_a_folder_that_cannot_be_read(
     monkeypatch.setattr("os.listdir", refuse)
     with pytest.raises(PromptError, match="no such class file"):
         Vocabulary.parse(str(tmp_path / "animals.txt"))
+
+
+def test_a_slash_within_a_name_is_no_path() -> None:
+    assert Vocabulary.parse("road/route").classes == ("road/route",)
 
 
 def test_near_miss_of_a_builtin_name() -> None:
