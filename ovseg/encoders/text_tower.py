@@ -10,6 +10,7 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ovseg.encoders.fetch import is_offline
 from ovseg.errors import ConfigError, PromptError
 
 
@@ -65,6 +66,8 @@ class TextTower:
             from open_clip.tokenizer import SimpleTokenizer
 
             return SimpleTokenizer(context_length=self.context_length, **options)
+        if is_offline():
+            options["local_files_only"] = True
         try:
             from open_clip.tokenizer import HFTokenizer
 

@@ -110,6 +110,23 @@ def test_a_tokenizer_that_is_not_here(monkeypatch) -> None:
         encoder.tokenize(["a"])
 
 
+@pytest.mark.parametrize(("offline", "wanted"), [("1", {"local_files_only": True}), ("0", {})])
+def test_a_tokenizer_is_not_fetched_when_offline(monkeypatch, offline: str, wanted: dict) -> None:
+    import open_clip.tokenizer
+
+    asked = []
+
+    def tokenizer(name: str, context_length: int, **options: object) -> object:
+        asked.append((name, context_length, options))
+        return lambda texts: torch.zeros(len(texts), context_length, dtype=torch.long)
+
+    monkeypatch.setattr(open_clip.tokenizer, "HFTokenizer", tokenizer)
+    monkeypatch.setenv("OVSEG_OFFLINE", offline)
+    text = TINY_CLIP["text_cfg"] | {"hf_tokenizer_name": "owner/name"}
+    build_clip(TINY_CLIP | {"text_cfg": text}, None).tokenize(["a"])
+    assert asked == [("owner/name", 24, wanted)]
+
+
 def test_settings_that_are_none(tiny_clip_files) -> None:
     for name, value in {
         "precision": "fp8",
