@@ -82,11 +82,15 @@ def _picture(size: list[int]) -> np.ndarray:
 
 
 def encode_text(model: str, names: list[str], templates: str, way: str) -> Work:
-    """Text bank: "cut" at the longest prompt, "full" context, or "cached" on disk before."""
+    """Text bank: "cut" at the longest prompt, "full" context, or "cached" on disk before.
+
+    The model is an architecture of open_clip; its numbers are random, which costs the same.
+    """
+    from ovseg.encoders.clip import build_clip
     from ovseg.encoders.templates import fill_template, load_templates
     from ovseg.encoders.text_bank import TextBank
 
-    clip = _load(model).pipeline.clip
+    clip = build_clip(model, None, towers="text")
     if way == "full":
         prompts = [fill_template(t, name) for name in names for t in load_templates(templates)]
         tokens = clip.tokenize(prompts)
