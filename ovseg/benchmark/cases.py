@@ -93,11 +93,10 @@ def encode_text(model: str, names: list[str], templates: str, way: str) -> Work:
     clip = build_clip(model, None, towers="text")
     if way == "full":
         prompts = [fill_template(t, name) for name in names for t in load_templates(templates)]
-        tokens = clip.tokenize(prompts)
 
         def run() -> None:
             with torch.inference_mode():
-                for batch in tokens.split(64):
+                for batch in clip.tokenize(prompts).split(64):
                     clip.encode_text(batch)
 
         return run
