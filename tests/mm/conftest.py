@@ -1,6 +1,7 @@
 """What the tests of the mm room share: one configuration, one cache of words."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,11 @@ def config(config_path):
 @pytest.fixture(scope="session")
 def config_path():
     return str(CONFIG)
+
+
+@pytest.fixture
+def free_port():
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
