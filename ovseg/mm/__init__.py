@@ -13,6 +13,16 @@ mmcv_ext.install()
 safe_load.allow_runner_checkpoints()
 
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures  # noqa: E402
+from ovseg.mm.benchmark_datasets import (  # noqa: E402
+    ADE20K847Dataset,
+    COCOObjectDataset,
+    COCOStuff164kDataset,
+    PascalContext59Dataset,
+    PascalContext60Dataset,
+    PascalContext459Dataset,
+    PascalVOC20Dataset,
+    PascalVOC21Dataset,
+)
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.heads import MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
@@ -22,6 +32,14 @@ from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
 register_refiners()
 
 __all__ = [
+    "ADE20K847Dataset",
+    "COCOObjectDataset",
+    "COCOStuff164kDataset",
+    "PascalContext459Dataset",
+    "PascalContext59Dataset",
+    "PascalContext60Dataset",
+    "PascalVOC20Dataset",
+    "PascalVOC21Dataset",
     "ClipBackbone",
     "ClipFeatures",
     "LoadLabels",

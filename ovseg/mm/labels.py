@@ -110,7 +110,8 @@ class LoadLabels(BaseTransform):
     Args:
         num_classes: how many classes there are; by default what the data set says
             (`num_classes` of its items). None and nothing said: the range is not checked.
-        ignore: the id of pixels that do not count, in the file and in the result.
+        ignore: the id of pixels that do not count, in the file and in the result; by default what
+            the data set says (`ignore_index` of its items), else 255.
         colours: for label maps in colours, the RGB colour of each id.
         backend_args: of mmengine's file backend.
 
@@ -121,7 +122,7 @@ class LoadLabels(BaseTransform):
     def __init__(
         self,
         num_classes: int | None = None,
-        ignore: int = 255,
+        ignore: int | None = None,
         colours: Sequence[Sequence[int]] | None = None,
         backend_args: Mapping[str, Any] | None = None,
     ) -> None:
@@ -142,9 +143,10 @@ class LoadLabels(BaseTransform):
         ids = decode_ids(fileio.get(path, self.backend_args), path, self.colours)
         if "ori_shape" in results:
             _check_size(ids.shape, tuple(results["ori_shape"]), path)
+        ignore = self.ignore if self.ignore is not None else results.get("ignore_index", 255)
         if results.get("reduce_zero_label"):
-            ids = np.where((ids == 0) | (ids == self.ignore), self.ignore, ids - 1)
-        self._check(ids, results, path)
+            ids = np.where((ids == 0) | (ids == ignore), ignore, ids - 1)
+        self._check(ids, ignore, results, path)
         label_map = results.get("label_map")
         if label_map:
             old, ids = ids, ids.copy()
@@ -154,18 +156,18 @@ class LoadLabels(BaseTransform):
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
-    def _check(self, ids: np.ndarray, results: Mapping[str, Any], path: str) -> None:
+    def _check(self, ids: np.ndarray, ignore: int, results: Mapping[str, Any], path: str) -> None:
         count = self.num_classes if self.num_classes is not None else results.get("num_classes")
         if count is None:
             return
-        if 0 <= self.ignore < count:
+        if 0 <= ignore < count:
             raise ConfigError(
-                f"ignore id {self.ignore} is the id of a class",
+                f"ignore id {ignore} is the id of a class",
                 where="LoadLabels",
                 expected=f"an id that none of the {count} classes has",
                 fix="set ignore=65535, in the label maps and in the metric too",
             )
-        check_ids(ids, count, self.ignore, path)
+        check_ids(ids, count, ignore, path)
 
     def __repr__(self) -> str:
         return f"LoadLabels(num_classes={self.num_classes}, ignore={self.ignore})"

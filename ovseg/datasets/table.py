@@ -1,0 +1,255 @@
+"""The benchmarks in one table: where their files lie, what ids mean, how many pictures count."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ovseg.errors import ConfigError
+
+__all__ = ["BENCHMARKS", "METHODS", "Benchmark", "find_benchmark"]
+
+METHODS = ("maskclip", "clip_dinoiser", "declip", "trident", "mask_adapted")
+"""The methods whose class lists the table knows, as the folders of `configs/` are called."""
+
+WIDE_IGNORE = 65_535
+"""Id of pixels that do not count where 255 is a class: in 16-bit label maps."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark's validation split: files, label rule, size and class lists.
+
+    Attributes:
+        name: as in the names of configurations, and of its plain built-in vocabulary.
+        title: as papers write it.
+        dataset: the data set type of mmseg that reads it.
+        root: its folder under `data/`.
+        pictures: folder of the pictures under `root`.
+        labels: folder of the label maps under `root`.
+        picture_suffix: what a picture's file name has after the item's name.
+        label_suffix: what a label map's file name has after the item's name.
+        num_classes: number of classes that are scored, the background included where it is one.
+        expected: official numbers of pictures; two where two lists are in circulation.
+        split: file under `root` that lists the items, or None: all pictures of the folder.
+        reduce_zero: id 0 in the files does not count, and class k has id k + 1.
+        ignore: id in the files of pixels that do not count, or None: every pixel counts.
+        background: class 0 is the background.
+        lists: built-in vocabulary of a method where it is not the plain one.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    root: str
+    pictures: str
+    labels: str
+    picture_suffix: str
+    label_suffix: str
+    num_classes: int
+    expected: tuple[int, ...]
+    split: str | None = None
+    reduce_zero: bool = False
+    ignore: int | None = 255
+    background: bool = False
+    lists: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def highest_id(self) -> int:
+        """Highest class id that a label map may hold."""
+        return self.num_classes if self.reduce_zero else self.num_classes - 1
+
+    def vocabulary(self, method: str) -> str:
+        """Return the name of the built-in list that a method asks on this benchmark.
+
+        Where a method published no list for it, that is the plain one (Trident's).
+
+        Raises:
+            ConfigError: no such method.
+
+        Example:
+            >>> find_benchmark("voc20").vocabulary("maskclip")
+            'voc20_maskclip'
+        """
+        if method not in METHODS:
+            raise ConfigError(f"unknown method {method!r}", expected=f"one of {', '.join(METHODS)}")
+        return self.lists.get(method, self.name)
+
+    def is_complete(self, count: int) -> bool:
+        """Tell whether so many pictures are the official split; otherwise a result is partial."""
+        return count in self.expected
+
+
+def _lists(name: str, *, maskclip: str = "", dinoiser: str = "mmseg", ovseg: bool = True) -> dict:
+    """Name the lists of methods that have their own; DeCLIP and Trident ask the plain one."""
+    lists = {"clip_dinoiser": f"{name}_{dinoiser}"}
+    if maskclip:
+        lists["maskclip"] = f"{name}_{maskclip}"
+    if ovseg:
+        lists["mask_adapted"] = f"{name}_ovseg"
+    return lists
+
+
+_VOC = {
+    "root": "VOCdevkit/VOC2012",
+    "pictures": "JPEGImages",
+    "labels": "SegmentationClass",
+    "picture_suffix": ".jpg",
+    "label_suffix": ".png",
+    "expected": (1449,),
+    "split": "ImageSets/Segmentation/val.txt",
+}
+_CONTEXT = {
+    "root": "VOCdevkit/VOC2010",
+    "pictures": "JPEGImages",
+    "labels": "SegmentationClassContext",
+    "picture_suffix": ".jpg",
+    "label_suffix": ".png",
+    "expected": (5105, 5104),
+    "split": "ImageSets/SegmentationContext/val.txt",
+}
+_COCO = {
+    "root": "coco_stuff164k",
+    "pictures": "images/val2017",
+    "labels": "annotations/val2017",
+    "picture_suffix": ".jpg",
+    "expected": (5000,),
+}
+
+_TABLE = (
+    Benchmark(
+        name="ade20k",
+        title="ADE20K (150 classes)",
+        dataset="ADE20KDataset",
+        root="ade/ADEChallengeData2016",
+        pictures="images/validation",
+        labels="annotations/validation",
+        picture_suffix=".jpg",
+        label_suffix=".png",
+        num_classes=150,
+        expected=(2000,),
+        reduce_zero=True,
+        lists=_lists("ade20k", maskclip="mmseg"),
+    ),
+    Benchmark(
+        name="ade847",
+        title="ADE20K-full (847 classes)",
+        dataset="ADE20K847Dataset",
+        root="ade/ADE20K_2021_17_01",
+        pictures="images_detectron2/validation",
+        labels="annotations_detectron2/validation",
+        picture_suffix=".jpg",
+        label_suffix=".tif",
+        num_classes=847,
+        expected=(2000,),
+        ignore=WIDE_IGNORE,
+        lists={"mask_adapted": "ade847_ovseg"},
+    ),
+    Benchmark(
+        name="coco_stuff164k",
+        title="COCO-Stuff 164k (171 classes)",
+        dataset="COCOStuff164kDataset",
+        label_suffix="_labelTrainIds.png",
+        num_classes=171,
+        lists=_lists("coco_stuff164k", maskclip="maskclip"),
+        **_COCO,
+    ),
+    Benchmark(
+        name="coco_object",
+        title="COCO-Object (background and 80 things)",
+        dataset="COCOObjectDataset",
+        label_suffix="_instanceTrainIds.png",
+        num_classes=81,
+        ignore=None,
+        background=True,
+        lists=_lists("coco_object", dinoiser="clip_dinoiser", ovseg=False),
+        **_COCO,
+    ),
+    Benchmark(
+        name="cityscapes",
+        title="Cityscapes (19 classes)",
+        dataset="CityscapesDataset",
+        root="cityscapes",
+        pictures="leftImg8bit/val",
+        labels="gtFine/val",
+        picture_suffix="_leftImg8bit.png",
+        label_suffix="_gtFine_labelTrainIds.png",
+        num_classes=19,
+        expected=(500,),
+        lists=_lists("cityscapes", maskclip="mmseg", ovseg=False),
+    ),
+    Benchmark(
+        name="voc20",
+        title="Pascal VOC 2012 (20 objects)",
+        dataset="PascalVOC20Dataset",
+        num_classes=20,
+        reduce_zero=True,
+        lists=_lists("voc20", maskclip="maskclip", dinoiser="clip_dinoiser"),
+        **_VOC,
+    ),
+    Benchmark(
+        name="voc21",
+        title="Pascal VOC 2012 (background and 20 objects)",
+        dataset="PascalVOC21Dataset",
+        num_classes=21,
+        background=True,
+        lists=_lists("voc21", dinoiser="clip_dinoiser", ovseg=False),
+        **_VOC,
+    ),
+    Benchmark(
+        name="context59",
+        title="Pascal Context (59 classes)",
+        dataset="PascalContext59Dataset",
+        num_classes=59,
+        reduce_zero=True,
+        lists=_lists("context59", maskclip="maskclip", dinoiser="clip_dinoiser"),
+        **_CONTEXT,
+    ),
+    Benchmark(
+        name="context60",
+        title="Pascal Context (background and 59 classes)",
+        dataset="PascalContext60Dataset",
+        num_classes=60,
+        background=True,
+        lists=_lists("context60", dinoiser="clip_dinoiser", ovseg=False),
+        **_CONTEXT,
+    ),
+    Benchmark(
+        name="context459",
+        title="Pascal Context (459 classes)",
+        dataset="PascalContext459Dataset",
+        num_classes=459,
+        ignore=WIDE_IGNORE,
+        lists={"mask_adapted": "context459_ovseg"},
+        **{**_CONTEXT, "labels": "annotations_detectron2/pc459_val", "label_suffix": ".tif"},
+    ),
+)
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _TABLE}
+"""The benchmarks by name."""
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """Find a benchmark by its name or by its data set type.
+
+    Args:
+        name: such as "voc20" or "PascalVOC20Dataset"; case and `-` for `_` do not matter.
+
+    Raises:
+        ConfigError: no such benchmark; it names the closest.
+
+    Example:
+        >>> find_benchmark("PascalVOC20Dataset").expected
+        (1449,)
+    """
+    key = name.strip().lower().replace("-", "_")
+    for benchmark in _TABLE:
+        if key in (benchmark.name, benchmark.dataset.lower()):
+            return benchmark
+    near = difflib.get_close_matches(key, BENCHMARKS, n=2, cutoff=0.5)
+    raise ConfigError(
+        f"unknown data set {name!r}",
+        expected=f"perhaps {', '.join(near)}" if near else f"one of {', '.join(BENCHMARKS)}",
+        fix=f"the names are {', '.join(BENCHMARKS)}" if near else None,
+    )
