@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class ClipEncoder(nn.Module):
             ConfigError: an unknown capture.
             InputError: another shape.
         """
-        return self.tower.trunk(self.pad_and_normalize(images), capture)
+        return replace(self.tower.trunk(self.pad_and_normalize(images), capture), images=images)
 
     def readout(self, trunk: Trunk, name: str, **options: Any) -> Dense:
         """Patch features by one of the `READOUTS`; options as for `VisionTower.readout`."""

@@ -21,6 +21,7 @@ __all__ = ["Remote", "cache_root", "fetch", "is_offline", "parse_remote", "sha25
 log = logging.getLogger(__name__)
 
 CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 _CHUNK = 1 << 20
 
 

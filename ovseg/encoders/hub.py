@@ -9,7 +9,7 @@ from typing import Any
 from ovseg.encoders.fetch import CLIP_FILES, Remote, fetch, parse_remote, published_digest
 from ovseg.errors import CheckpointError
 
-__all__ = ["WeightSource", "asset_path", "find_weights"]
+__all__ = ["WeightSource", "asset_path", "find_file", "find_weights"]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -66,17 +66,10 @@ def find_weights(pretrained: str | Path, model: str) -> WeightSource:
         CheckpointError: nothing of that kind.
     """
     text = str(pretrained)
-    if text.startswith("asset:"):
-        return WeightSource(asset_path(text if Path(text).suffix else text + ".safetensors"))
-    tagged = _find_tag(model, text)
-    if tagged is not None:
-        return tagged
-    path = Path(pretrained).expanduser()
-    if path.exists():
-        return WeightSource(path)
-    remote = parse_remote(text)
-    if remote is not None:
-        return WeightSource(remote)
+    tagged = None if text.startswith("asset:") else _find_tag(model, text)
+    source = tagged or find_file(pretrained)
+    if source is not None:
+        return source
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -86,6 +79,25 @@ def find_weights(pretrained: str | Path, model: str) -> WeightSource:
         expected=f"a file, or one of the tags {', '.join(tags)}" if tags else "a file",
         fix="give the path of a file with weights",
     )
+
+
+def find_file(pretrained: str | Path) -> WeightSource | None:
+    """Find a weights file by its place alone; None where the text names no place.
+
+    Args:
+        pretrained: "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]" or https address.
+
+    Raises:
+        CheckpointError: no such asset, or an unusable address.
+    """
+    text = str(pretrained)
+    if text.startswith("asset:"):
+        return WeightSource(asset_path(text if Path(text).suffix else text + ".safetensors"))
+    path = Path(pretrained).expanduser()
+    if path.exists():
+        return WeightSource(path)
+    remote = parse_remote(text)
+    return None if remote is None else WeightSource(remote)
 
 
 def _find_tag(model: str, tag: str) -> WeightSource | None:

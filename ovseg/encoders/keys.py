@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,15 @@ _SIGLIP_PARTS = (
 )
 
 
-def unwrap(content: Any, where: str | Path = "checkpoint") -> dict[str, Tensor]:
+def unwrap(
+    content: Any, where: str | Path = "checkpoint", wrappers: Sequence[str] = WRAPPERS
+) -> dict[str, Tensor]:
     """Take off documented wrappers: one of `WRAPPERS`, then `PREFIXES` that every key carries.
 
     Args:
         content: what a checkpoint file holds.
         where: named in errors.
+        wrappers: names of wrappers, in place of `WRAPPERS`.
 
     Raises:
         CheckpointError: no tensors inside, or something beside tensors is left.
@@ -65,7 +68,7 @@ def unwrap(content: Any, where: str | Path = "checkpoint") -> dict[str, Tensor]:
         {'w': tensor([1.])}
     """
     for _ in range(3):
-        inner = next((content[k] for k in WRAPPERS if _is_mapping(content, k)), None)
+        inner = next((content[k] for k in wrappers if _is_mapping(content, k)), None)
         if inner is None:
             break
         content = inner
@@ -78,7 +81,7 @@ def unwrap(content: Any, where: str | Path = "checkpoint") -> dict[str, Tensor]:
         raise CheckpointError(
             f"entries that are no plain tensors: {', '.join(odd[:5])}",
             where=where,
-            expected=f"names and tensors, or one of the wrappers {', '.join(WRAPPERS)}",
+            expected=f"names and tensors, or one of the wrappers {', '.join(wrappers)}",
         )
     state = dict(content)
     for prefix in PREFIXES * 2:

@@ -29,11 +29,14 @@ class Trunk:
         tokens: (B, prefix + n, D) input of the last block, patches in raster order.
         grid: (h, w) with h * w = n.
         captured: tokens asked for by `capture`, float32, by the name they were asked by.
+        images: (B, 3, H, W) RGB in [0, 1] that were encoded, for heads that look with a second
+            tower; None where the trunk was not run by an encoder.
     """
 
     tokens: Tensor
     grid: tuple[int, int]
     captured: dict[str, Tensor] = field(default_factory=dict)
+    images: Tensor | None = None
 
 
 @dataclass(frozen=True)

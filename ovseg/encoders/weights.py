@@ -6,13 +6,14 @@ import hashlib
 import pickle
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ovseg.encoders.fetch import sha256
-from ovseg.encoders.keys import unwrap
+from ovseg.encoders.keys import WRAPPERS, unwrap
 from ovseg.errors import CheckpointError
 
 __all__ = ["hash_state", "is_torchscript", "read_state_dict", "sha256"]
@@ -46,12 +47,15 @@ def _archive_names(path: str | Path) -> list[str]:
         return []
 
 
-def read_state_dict(path: str | Path, *, check_finite: bool = True) -> dict[str, Tensor]:
+def read_state_dict(
+    path: str | Path, *, check_finite: bool = True, wrappers: Sequence[str] = WRAPPERS
+) -> dict[str, Tensor]:
     """Read a state dict; wrappers listed in `ovseg.encoders.keys` are taken off.
 
     Args:
         path: safetensors file, OpenAI TorchScript archive, or torch pickle of plain tensors.
         check_finite: refuse NaN and infinite values.
+        wrappers: names under which the state dict may lie.
 
     Returns:
         Names and tensors on the CPU, in the file's own number format.
@@ -68,7 +72,7 @@ def read_state_dict(path: str | Path, *, check_finite: bool = True) -> dict[str,
         state = _read_zip(path)
     else:
         state = _read_pickle(path)
-    state = unwrap(state, path)
+    state = unwrap(state, path, wrappers)
     if check_finite:
         _refuse_not_finite(state, path)
     return state
