@@ -32,6 +32,7 @@ VERBS = {
     "check": "ovseg.cli.check",
     "demo": "ovseg.cli.demo",
     "scenes": "ovseg.cli.scenes",
+    "train": "ovseg.cli.train",
     "convert-weights": "ovseg.cli.convert_weights",
 }
 

@@ -12,6 +12,8 @@ from ovseg.mm import mmcv_ext, safe_load
 mmcv_ext.install()
 safe_load.allow_runner_checkpoints()
 
+import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
+from ovseg.mm.augment import PictureCrop  # noqa: E402
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures  # noqa: E402
 from ovseg.mm.benchmark_datasets import (  # noqa: E402
     ADE20K847Dataset,
@@ -26,6 +28,7 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.heads import MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
+from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
 from ovseg.mm.refiners import register_refiners  # noqa: E402
 from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
 
@@ -40,9 +43,12 @@ __all__ = [
     "PascalContext60Dataset",
     "PascalVOC20Dataset",
     "PascalVOC21Dataset",
+    "PictureCrop",
+    "PictureFolderDataset",
     "ClipBackbone",
     "ClipFeatures",
     "LoadLabels",
+    "LoadPicture",
     "MaskClipHead",
     "OpenVocabSegmentor",
     "SceneDataset",
