@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ovseg.errors import DatasetError
+from ovseg.evaluation.scores import class_iou, mean_percent
 
-__all__ = ["IoUCounts", "area_counts"]
+__all__ = ["IoUCounts", "area_counts", "confusion_matrix"]
 
 
 def area_counts(
@@ -32,6 +33,36 @@ def area_counts(
         >>> area_counts(np.array([[0, 1]]), np.array([[0, 0]]), 2).tolist()
         [[1, 0], [1, 1], [2, 0]]
     """
+    prediction, label = _counted(prediction, label, classes, ignore)
+    return np.stack(
+        [
+            np.bincount(values, minlength=classes)
+            for values in (label[prediction == label], prediction, label)
+        ]
+    )
+
+
+def confusion_matrix(
+    prediction: np.ndarray, label: np.ndarray, classes: int, ignore: int = 255
+) -> np.ndarray:
+    """Count the pixels of every pair of classes; arguments and errors as of `area_counts`.
+
+    Returns:
+        (K, K) int64: rows are labels, columns predictions.
+
+    Example:
+        >>> confusion_matrix(np.array([[0, 1]]), np.array([[0, 0]]), 2).tolist()
+        [[1, 1], [0, 0]]
+    """
+    prediction, label = _counted(prediction, label, classes, ignore)
+    pairs = np.bincount(classes * label + prediction, minlength=classes**2)
+    return pairs.reshape(classes, classes)
+
+
+def _counted(
+    prediction: np.ndarray, label: np.ndarray, classes: int, ignore: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction and label of the pixels that count, (N,) int64, checked."""
     if prediction.shape != label.shape:
         raise DatasetError(
             f"the prediction has the size {prediction.shape}, the label map {label.shape}",
@@ -41,12 +72,7 @@ def area_counts(
     prediction, label = prediction[counted].astype(np.int64), label[counted].astype(np.int64)
     _check_ids("the prediction", prediction, classes)
     _check_ids("the label map", label, classes, fix=f"ids that do not count must be {ignore}")
-    return np.stack(
-        [
-            np.bincount(values, minlength=classes)
-            for values in (label[prediction == label], prediction, label)
-        ]
-    )
+    return prediction, label
 
 
 def _check_ids(what: str, ids: np.ndarray, classes: int, fix: str | None = None) -> None:
@@ -82,14 +108,11 @@ class IoUCounts:
 
     def iou(self) -> np.ndarray:
         """(K,) float64 in [0, 1]; nan for classes in neither prediction nor label."""
-        intersection, predicted, labelled = self.counts.astype(np.float64)
-        union = predicted + labelled - intersection
-        return np.divide(intersection, union, out=np.full_like(union, np.nan), where=union > 0)
+        return class_iou(self.counts)
 
     def mean_iou(self, classes: list[int] | None = None) -> float:
         """Mean IoU in percent over the classes that occur; ``classes`` restricts it."""
-        iou = self.iou() if classes is None else self.iou()[classes]
-        return float(100 * np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+        return mean_percent(self.iou() if classes is None else self.iou()[classes])
 
     def accuracy(self) -> float:
         """Share of counted pixels that are right, in percent."""
