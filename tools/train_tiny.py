@@ -21,16 +21,18 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ovseg.scenes import SPLITS
+from ovseg.training.caption_batches import caption_batch
 from ovseg.training.loop import Schedule, fit
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_affinity import AffinityLoss, build_vit, pair_accuracy, patch_batch
-from ovseg.training.tiny_clip import TinyClipLoss, caption_batch, validate
+from ovseg.training.tiny_clip import TinyClipLoss, validate
 from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
-STEPS = {"clip": 2200, "dino": 300, "sam": 400}
-BATCH = {"clip": 64, "dino": 8, "sam": 8}
-MORE = {"clip": ((900, 1e-3),), "dino": (), "sam": ()}
+SCENE = 224
+STEPS = {"clip": 4000, "dino": 600, "sam": 600}
+BATCH = {"clip": 64, "dino": 32, "sam": 8}
+MORE = {"clip": (), "dino": (), "sam": ()}
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 
 
@@ -46,11 +48,11 @@ def train_clip(args: argparse.Namespace, config: dict, schedule: Schedule, batch
     """Train the tiny CLIP."""
     model = open_clip.CLIP(**config).to(args.device)
     tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
-    patch = config["vision_cfg"]["patch_size"]
-    train, check = stores(args, config["vision_cfg"]["image_size"], args.count)
+    side, patch = (config["vision_cfg"][key] for key in ("image_size", "patch_size"))
+    train, check = stores(args, SCENE, args.count)
     fit(
         TinyClipLoss(model, tokenizer),
-        lambda rng: caption_batch(train, rng, batch, 112, patch),
+        lambda rng: caption_batch(train, rng, batch, side, patch),
         schedule,
         args.out / "clip",
         device=args.device,
@@ -64,15 +66,15 @@ def train_dino(args: argparse.Namespace, config: dict, schedule: Schedule, batch
     # Plain products beat the fused kernel on a CPU at this size.
     timm.layers.set_fused_attn(False)
     model = build_vit(config).to(args.device)
-    patch = config["patch_size"]
-    train, check = stores(args, config["img_size"], args.count)
+    side, patch = config["img_size"], config["patch_size"]
+    train, check = stores(args, SCENE, args.count)
     fit(
         AffinityLoss(model),
-        lambda rng: patch_batch(train, rng, batch, patch),
+        lambda rng: patch_batch(train, rng, batch, side, patch),
         schedule,
         args.out / "dino",
         device=args.device,
-        validate=lambda: pair_accuracy(model, check, 16, patch),
+        validate=lambda: pair_accuracy(model, check, len(check), side, patch),
     )
     return model
 

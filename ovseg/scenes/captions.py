@@ -32,12 +32,16 @@ _SCENE_TEMPLATES = (
     "{}", "{}", "{}", "a photo of {}", "a picture of {}", "a scene with {}", "a drawing of {}",
     "there is {}", "we see {}",
 )  # fmt: skip
+_COLOUR_TEMPLATES = (
+    "something {}", "a {} thing", "the {} thing", "a {} object", "the {} one", "{}",
+)  # fmt: skip
 # Words for stuff that stand without an article; plurals do so too.
 _MASS = frozenset(
     ("asphalt", "brickwork", "foliage", "grass", "masonry", "parquet", "sand", "snow", "tiling")
     + ("turf", "water")
 )
-_COLOUR_SHARE = 0.4
+_COLOUR_SHARE = 0.5
+_ONLY_COLOUR_SHARE = 0.15
 _SYNONYM_SHARE = 0.3
 
 
@@ -47,28 +51,29 @@ class Caption:
 
     Attributes:
         text: the caption.
-        class_id: the class that it names.
+        class_id: the class that it names; None holds for every thing of the colour.
         colour: the colour that it names; None holds for every region of the class.
     """
 
     text: str
-    class_id: int
+    class_id: int | None
     colour: str | None
 
     @property
-    def key(self) -> tuple[int, str | None]:
+    def key(self) -> tuple[int | None, str | None]:
         """The claim; it is true of a region exactly if it lies in `truth(region)`."""
         return self.class_id, self.colour
 
 
-def truth(region: Region) -> frozenset[tuple[int, str | None]]:
+def truth(region: Region) -> frozenset[tuple[int | None, str | None]]:
     """Every caption key that holds for a region.
 
     Example:
         >>> sorted(truth(Region(14, "car", "red", True)), key=str)
-        [(14, 'red'), (14, None)]
+        [(14, 'red'), (14, None), (None, 'red')]
     """
-    return frozenset({(region.class_id, None), (region.class_id, region.colour)})
+    claims = {(region.class_id, None), (region.class_id, region.colour), (None, region.colour)}
+    return frozenset(claims - {(None, None)})
 
 
 def region_caption(region: Region, rng: np.random.Generator, *, split: str = "train") -> Caption:
@@ -80,8 +85,11 @@ def region_caption(region: Region, rng: np.random.Generator, *, split: str = "tr
         split: "train" keeps to training words; any other split may use held-out synonyms.
 
     Returns:
-        The caption, with the colour that it names.
+        The caption, with the class and the colour that it names.
     """
+    if region.colour is not None and rng.random() < _ONLY_COLOUR_SHARE:
+        text = _fill(_choose(_COLOUR_TEMPLATES, rng), region.colour)
+        return Caption(text, None, region.colour)
     noun = _noun(region, rng, split)
     colour = region.colour if rng.random() < _COLOUR_SHARE else None
     templates = _THING_TEMPLATES if region.is_thing else _STUFF_TEMPLATES

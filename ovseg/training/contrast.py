@@ -35,16 +35,17 @@ def picture_caption_loss(pictures: Tensor, captions: Tensor, scale: Tensor) -> T
 
 
 def caption_masks(
-    regions: Sequence[tuple[int, str | None]], captions: Sequence[tuple[int, str | None]]
+    regions: Sequence[tuple[int, str | None]],
+    captions: Sequence[tuple[int | None, str | None]],
 ) -> Tensor:
     """Which caption is true of which region.
 
-    A caption without a colour holds for every region of its class; one with a colour only for
-    regions of that colour.
+    A caption without a colour holds for every region of its class, one without a class for every
+    region of its colour, one with both only where both are right.
 
     Args:
         regions: R pairs (class id, colour word or None).
-        captions: C pairs (class id, colour word or None when none is said).
+        captions: C pairs (class id, colour word), each None when it is not said.
 
     Returns:
         (R, C) bool.
@@ -55,7 +56,7 @@ def caption_masks(
     """
     return torch.tensor(
         [
-            [kind == said and colour in (None, own) for said, colour in captions]
+            [said in (None, kind) and colour in (None, own) for said, colour in captions]
             for kind, own in regions
         ],
         dtype=torch.bool,
@@ -63,7 +64,12 @@ def caption_masks(
 
 
 def region_caption_loss(
-    regions: Tensor, captions: Tensor, target: Tensor, true: Tensor, scale: Tensor
+    regions: Tensor,
+    captions: Tensor,
+    target: Tensor,
+    true: Tensor,
+    scale: Tensor,
+    unknown: Tensor | None = None,
 ) -> Tensor:
     """Symmetric contrastive loss of regions and distinct captions.
 
@@ -76,6 +82,7 @@ def region_caption_loss(
         target: (R,) long, each region's own caption.
         true: (R, C) bool of :func:`caption_masks`.
         scale: scalar, the inverse temperature.
+        unknown: (R, C) bool, pairs that are neither true nor negatives; no region's own.
 
     Returns:
         The mean of both directions, a scalar.
@@ -88,6 +95,8 @@ def region_caption_loss(
         0.0
     """
     logits = scale * regions @ captions.T
+    if unknown is not None:
+        logits = logits.masked_fill(unknown, float("-inf"))
     own = F.one_hot(target, len(captions)).bool()
     to_caption = F.cross_entropy(logits.masked_fill(true & ~own, float("-inf")), target)
     log_share = logits.log_softmax(dim=0).masked_fill(~true, 0.0)

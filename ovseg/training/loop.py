@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from ovseg.errors import CheckpointError, ConfigError, RuntimeLimitError
 
@@ -221,20 +221,26 @@ def fit(
             report(f"{_line(row)}  {pace:.2f} s a step, {left:.0f} min left")
 
 
+class _Batches(Dataset):
+    """The batch of every step, made from (seed, step) alone."""
+
+    def __init__(self, make: Callable[[np.random.Generator], Any], schedule: Schedule) -> None:
+        self.make, self.schedule = make, schedule
+
+    def __len__(self) -> int:
+        return self.schedule.total
+
+    def __getitem__(self, step: int) -> Any:
+        return self.make(np.random.default_rng([self.schedule.seed, step]))
+
+
 def _ahead(
     batches: Callable[[np.random.Generator], Any], schedule: Schedule, first: int
 ) -> Iterator[tuple[int, Any]]:
-    """Steps with their batches; the next batch is made while the last one is used."""
-
-    def make(step: int) -> Any:
-        return batches(np.random.default_rng([schedule.seed, step]))
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, first)
-        for step in range(first, schedule.total):
-            batch = coming.result()
-            coming = pool.submit(make, min(step + 1, schedule.total - 1))
-            yield step, batch
+    """Steps with their batches, which another process makes ahead of their use."""
+    steps = range(first, schedule.total)
+    loader = DataLoader(_Batches(batches, schedule), None, sampler=steps, num_workers=1)
+    return zip(steps, loader, strict=True)
 
 
 def _due(done: int, every: int, steps: int) -> bool:

@@ -33,7 +33,7 @@ _STEEPNESS, _MIDDLE = 10.0, 0.3
 
 @dataclass
 class PatchBatch:
-    """Scenes and the region of every patch.
+    """Views of scenes and the region of every patch.
 
     Attributes:
         images: (B, 3, S, S) float32, normalised as DINO's.
@@ -45,7 +45,7 @@ class PatchBatch:
 
     def to(self, device: str) -> PatchBatch:
         """The same batch on ``device``."""
-        return PatchBatch(self.images.to(device), self.regions.to(device))
+        return PatchBatch(*(part.to(device) for part in vars(self).values()))
 
 
 def patch_regions(instances: np.ndarray, patch: int) -> np.ndarray:
@@ -64,9 +64,11 @@ def patch_regions(instances: np.ndarray, patch: int) -> np.ndarray:
     return np.where(sure & (middle != 255), middle.astype(np.int64), -1)
 
 
-def patch_batch(store: SceneStore, rng: np.random.Generator, size: int, patch: int) -> PatchBatch:
-    """Draw ``size`` whole scenes with the regions of their patches."""
-    views = [store.view(rng, store.size, patch) for _ in range(size)]
+def patch_batch(
+    store: SceneStore, rng: np.random.Generator, size: int, side: int, patch: int
+) -> PatchBatch:
+    """Draw ``size`` views of ``side`` pixels with the region of every patch."""
+    views = [store.view(rng, side, patch) for _ in range(size)]
     pixels = torch.from_numpy(np.stack([v.image for v in views])).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _STD))
     regions = np.stack([patch_regions(v.instances, patch) for v in views])
@@ -103,9 +105,7 @@ class AffinityLoss(nn.Module):
 
     def forward(self, batch: PatchBatch) -> dict[str, Tensor]:
         """Parts ``features`` and ``values``, each a scalar."""
-        sure = batch.regions >= 0
-        known = sure[:, :, None] & sure[:, None, :]
-        same = batch.regions[:, :, None] == batch.regions[:, None, :]
+        known, same = _pairs(batch.regions)
         names = ("features", "values")
         maps = affinity_features(self.model, batch.images)
         return {
@@ -114,28 +114,33 @@ class AffinityLoss(nn.Module):
         }
 
 
+def _pairs(regions: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, n) regions to two (B, n, n): both patches are sure, and both lie in one region."""
+    sure = regions >= 0
+    return sure[:, :, None] & sure[:, None, :], regions[:, :, None] == regions[:, None, :]
+
+
 def _pair_loss(features: Tensor, same: Tensor, other: Tensor) -> Tensor:
     unit = F.normalize(features, dim=-1)
     logits = _STEEPNESS * (unit @ unit.transpose(1, 2) - _MIDDLE)
-    return (F.softplus(-logits[same]).mean() + F.softplus(logits[other]).mean()) / 2
+    near, far = F.softplus(-logits) * same, F.softplus(logits) * other
+    return (near.sum() / same.sum().clamp(min=1) + far.sum() / other.sum().clamp(min=1)) / 2
 
 
 @torch.no_grad()
 def pair_accuracy(
-    model: VisionTransformer, store: SceneStore, count: int, patch: int
+    model: VisionTransformer, store: SceneStore, count: int, side: int, patch: int
 ) -> dict[str, float]:
     """Balanced accuracy in percent of "same region" at the middle cosine, for the log."""
     device = next(model.parameters()).device
-    batch = patch_batch(store, np.random.default_rng(0), count, patch).to(device)
+    batch = patch_batch(store, np.random.default_rng(0), count, side, patch).to(device)
+    known, same = _pairs(batch.regions)
     right = {}
     for name, features in zip(
         ("accuracy", "accuracy_values"), affinity_features(model, batch.images), strict=True
     ):
         unit = F.normalize(features.float(), dim=-1)
         alike = unit @ unit.transpose(1, 2) > _MIDDLE
-        sure = batch.regions >= 0
-        known = sure[:, :, None] & sure[:, None, :]
-        same = batch.regions[:, :, None] == batch.regions[:, None, :]
         hits = alike[known & same].float().mean() + (~alike[known & ~same]).float().mean()
         right[name] = round(50 * float(hits), 2)
     return right

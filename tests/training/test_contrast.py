@@ -56,3 +56,19 @@ def test_a_caption_is_shared_evenly_by_its_regions():
     to_region = -(columns[:2, 0].mean() + columns[2, 1]) / 2
     to_caption = F.cross_entropy(logits, target)
     assert float(loss) == pytest.approx(float((to_caption + to_region) / 2), abs=1e-6)
+
+
+def test_a_caption_of_a_colour_alone_holds_for_every_region_of_it():
+    regions = [(3, "red"), (4, "red"), (4, "blue"), (5, None)]
+    assert caption_masks(regions, [(None, "red")]).flatten().tolist() == [True, True, False, False]
+
+
+def test_unknown_pairs_are_neither_true_nor_negatives():
+    regions, captions = unit(2, 8), unit(2, 8, seed=1)
+    target, true = torch.tensor([0, 1]), torch.eye(2, dtype=torch.bool)
+    unknown = torch.tensor([[False, True], [False, False]])
+    loss = region_caption_loss(regions, captions, target, true, torch.tensor(4.0), unknown=unknown)
+    logits = 4 * regions @ captions.T
+    to_caption = F.cross_entropy(logits[1:], torch.tensor([1])) / 2
+    to_region = F.cross_entropy(logits.T[:1], torch.tensor([0])) / 2
+    assert float(loss) == pytest.approx(float((to_caption + to_region) / 2), abs=1e-6)

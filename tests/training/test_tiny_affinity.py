@@ -51,11 +51,11 @@ def test_a_few_steps_teach_what_belongs_together(store):
     model = build_vit(CONFIG)
     loss = AffinityLoss(model)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
-    before = pair_accuracy(model, store, 4, 8)["accuracy"]
+    before = pair_accuracy(model, store, 4, 64, 8)["accuracy"]
     for step in range(12):
-        parts = loss(patch_batch(store, np.random.default_rng(step), 4, 8))
+        parts = loss(patch_batch(store, np.random.default_rng(step), 4, 64, 8))
         optimiser.zero_grad()
         sum(parts.values()).backward()
         optimiser.step()
     assert set(parts) == {"features", "values"}
-    assert pair_accuracy(model, store, 4, 8)["accuracy"] > before + 5
+    assert pair_accuracy(model, store, 4, 64, 8)["accuracy"] > before + 5
