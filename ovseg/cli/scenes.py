@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from ovseg.errors import InputError
+from ovseg.errors import ConfigError, InputError
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
@@ -17,7 +17,7 @@ _FIRST_SEED = 1_000_000  # of the val split; here in full, because the drawn wor
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of this verb."""
-    parser.add_argument("out", metavar="OUT", help="folder for img_dir/, ann_dir/ and classes.txt")
+    parser.add_argument("out", metavar="OUT", help="folder for img_dir/, ann_dir/, classes.txt")
     parser.add_argument("--count", type=int, required=True, metavar="N", help="how many scenes")
     parser.add_argument(
         "--seed",
@@ -39,12 +39,13 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
-        InputError: if size, count or seeds are out of range, or OUT cannot be written.
+        ConfigError: if size, count or seeds are out of range.
+        InputError: if OUT cannot be written.
     """
     from ovseg.progress import Progress
     from ovseg.scenes.write import write_scenes
 
-    size = _size(args.size)
+    size = _checked_size(args)
     with Progress(args.count) as bar:
         folder = write_scenes(args.out, args.count, args.seed, size, lambda *_: bar.step())
     last = args.seed + args.count - 1
@@ -52,10 +53,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _checked_size(args: argparse.Namespace) -> tuple[int, int]:
+    """Return (height, width) once all three numbers are known to be usable."""
+    from ovseg.scenes.world import check_seeds, check_size
+
+    size = _size(args.size)
+    try:
+        check_seeds(args.seed, args.count)
+        return check_size(size)
+    except InputError as error:
+        raise ConfigError(error.what, expected=error.expected, fix=error.fix) from error
+
+
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     if found is None:
-        raise InputError(
+        raise ConfigError(
             f"cannot read the size {text!r}", where="--size", expected="HxW, such as 224x320"
         )
     return int(found[1]), int(found[2])

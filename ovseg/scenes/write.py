@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 from ovseg.files import write_atomic
-from ovseg.scenes.world import CLASSES, check_seeds, check_size, draw_scene
+from ovseg.scenes.world import CLASSES, VERSION, check_seeds, check_size, draw_scene
 
 __all__ = ["write_scenes"]
 
@@ -25,7 +26,8 @@ def write_scenes(
     """Write `img_dir/*.png`, `ann_dir/*.png` of equal stems and `classes.txt`.
 
     Label maps hold class ids, 255 for ignore; the line number in `classes.txt`, from 0, is the
-    id. Each file appears whole or not at all, and drawing the same scenes again gives the same
+    id. `scenes.json` says what was drawn last: the world's version, the seeds, the size. Each file
+    appears whole or not at all, and drawing the same scenes again gives the same
     files, so a run that was cut off is simply repeated.
 
     Args:
@@ -46,6 +48,8 @@ def write_scenes(
     size = check_size(size)
     folder = Path(out)
     write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
+    about = {"world": VERSION, "seeds": [seeds[0], seeds[-1]], "size": list(size)}
+    write_atomic(folder / "scenes.json", f"{json.dumps(about)}\n".encode())
     for done, number in enumerate(seeds, start=1):
         scene = draw_scene(number, size)
         name = f"{number:07d}.png"
