@@ -63,6 +63,8 @@ class RunFolder:
         try:
             with _alone(self._lock) as alone:
                 self._check(alone)
+                if alone:
+                    self._tidy()
         except ConfigError:
             self.close()
             raise
@@ -96,8 +98,6 @@ class RunFolder:
                 for name in ("results.jsonl", "run.json"):
                     (self.root / name).unlink(missing_ok=True)
             self._compare("protocol", protocol)
-            if alone:
-                self._tidy()
             if not (self.root / "run.json").exists():
                 self._write("classes.json", list(classes))
                 run = {"settings": self.settings, "protocol": protocol, **_plain(about)}
@@ -187,7 +187,11 @@ class RunFolder:
         os.close(self._lock)
 
     def _tidy(self) -> None:
-        """Remove what a crash or an earlier run left behind."""
+        """Remove what a crash or an earlier run left behind.
+
+        At the very start, when the first of several processes is still alone: none of them would
+        touch a picture that a dead process has claimed.
+        """
         if (self.root / "run.json").exists():
             _remove_temporary_files(self.root)
         shutil.rmtree(self.root / _CLAIMS, ignore_errors=True)

@@ -145,6 +145,20 @@ def test_remains_of_a_crash_are_removed(tmp_path, picture):
         assert folder.is_done("a", picture)
 
 
+def test_a_claim_of_a_dead_process_does_not_outlive_a_common_start(tmp_path):
+    open_folder(tmp_path / "out").close()
+    with RunFolder(tmp_path / "out", SETTINGS) as dead, dead.claim("a"):
+        claims = {p.name: p.read_bytes() for p in (tmp_path / "out" / ".claims").iterdir()}
+    (tmp_path / "out" / ".claims").mkdir()
+    for name, data in claims.items():
+        (tmp_path / "out" / ".claims" / name).write_bytes(data)
+    with RunFolder(tmp_path / "out", SETTINGS) as one, RunFolder(tmp_path / "out", SETTINGS) as two:
+        one.begin(PROTOCOL, CLASSES, {})
+        two.begin(PROTOCOL, CLASSES, {})
+        with one.claim("a") as mine, two.claim("a") as theirs:
+            assert (mine, theirs) == (True, False)
+
+
 def test_errors_are_those_of_the_latest_run(tmp_path, picture):
     with open_folder(tmp_path / "out") as folder:
         folder.record_error("a", picture, InputError("empty file", where=picture))
