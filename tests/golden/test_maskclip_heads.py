@@ -14,6 +14,8 @@ from ovseg.encoders.readouts import projected_keys, read_last_block
 from ovseg.encoders.resnet import AttentionPoolBlock, with_mean
 from ovseg.heads import MaskClip
 from ovseg.heads.maskclip import cosines
+from ovseg.inference.decode import maps
+from ovseg.inference.scores import DenseScores
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import whole
 from ovseg.pipeline import Pipeline
@@ -144,5 +146,9 @@ def test_from_picture_to_labels(path: Path, head: str, monkeypatch: pytest.Monke
     sure = case[f"margin{head}"] > 10 * tolerance(HEADS[head])["atol"]
     assert torch.equal(torch.from_numpy(found.labels)[sure], case[f"pred{head}"][sure])
     close(torch.from_numpy(found.scores), probabilities.amax(0), COSINES)
-    grid = pipeline.head(clip, image, whole(tuple(image.shape[1:])), case["text"])
+    window = whole(tuple(image.shape[1:]))
+    grid = pipeline.head(clip, image, window, case["text"])
     close(grid.chunk(0, len(words)), case[f"grid_logits{head}"][0], tolerance(HEADS[head]))
+    lifted = DenseScores(grid.chunk(0, len(words)) + 1)  # maps of probabilities are not negative
+    logits = maps(lifted, window, size, range(len(words)), kind="probs") - 1
+    close(logits[SAMPLED], case[f"seg_logits{head}"][0], tolerance(HEADS[head]))
