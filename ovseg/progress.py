@@ -20,6 +20,7 @@ class Progress:
         stream: where to write; by default stderr as it is at the time of the call.
         shown_failures: how many failures to print in full.
         unit: what is counted.
+        rest: what to say in place of the failures that are not printed.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Progress:
         stream: TextIO | None = None,
         shown_failures: int = 10,
         unit: str = "picture",
+        rest: str = "further failures are only written to errors.jsonl",
     ) -> None:
         from tqdm import tqdm
 
         self.failures = 0
         self._stream = sys.stderr if stream is None else stream
         self._shown = shown_failures
+        self._rest = rest
         self._bar = tqdm(
             total=total,
             file=self._stream,
@@ -69,7 +72,7 @@ class Progress:
         if self.failures <= self._shown:
             self.say(f"failed: {message}")
         elif self.failures == self._shown + 1:
-            self.say("further failures are only written to errors.jsonl")
+            self.say(self._rest)
         self._bar.update()
 
     def say(self, message: str) -> None:

@@ -33,6 +33,7 @@ VERBS = {
     "demo": "ovseg.cli.demo",
     "scenes": "ovseg.cli.scenes",
     "train": "ovseg.cli.train",
+    "prepare": "ovseg.cli.prepare",
     "convert-weights": "ovseg.cli.convert_weights",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,93 +9,11 @@ import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
-from PIL import Image, UnidentifiedImageError
 
-from ovseg.errors import ConfigError, DatasetError
+from ovseg.datasets.labels import check_ids, check_size, decode_ids
+from ovseg.errors import ConfigError
 
-__all__ = ["LoadLabels", "check_ids", "decode_ids"]
-
-
-def decode_ids(
-    data: bytes, where: str, colours: Sequence[Sequence[int]] | None = None
-) -> np.ndarray:
-    """Decode a label map without changing an id.
-
-    Args:
-        data: the file: one band of 8 or 16 bits, or indices into a palette; with `colours` also
-            an RGB picture.
-        where: its path, for messages.
-        colours: the RGB colour of each id in turn.
-
-    Returns:
-        (H, W) int32 ids.
-
-    Raises:
-        DatasetError: not a picture, an RGB picture without `colours`, or a colour not among them.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as file:
-            file.load()
-            bands = file.getbands()
-            values = np.array(file)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DatasetError(f"label map cannot be read ({error})", where=where) from error
-    if len(bands) == 1 and values.dtype.kind in "uib":
-        return values.astype(np.int32)
-    if bands[:3] == ("R", "G", "B") and colours is not None:
-        return _ids_of_colours(values[:, :, :3], colours, where)
-    raise DatasetError(
-        f"label map has bands {''.join(bands)} ({values.dtype}) in place of class ids",
-        where=where,
-        expected="one band of 8 or 16 bit class ids",
-        fix="if colours stand for classes, pass their table: "
-        "dict(type='LoadLabels', colours=[[r, g, b], ...]), the colour of class 0 first",
-    )
-
-
-def _ids_of_colours(pixels: np.ndarray, colours: Sequence[Sequence[int]], where: str) -> np.ndarray:
-    weights = np.array([65536, 256, 1])
-    codes = pixels.astype(np.int64) @ weights
-    table = np.asarray(colours, dtype=np.int64) @ weights
-    order = np.argsort(table)
-    found = order[np.clip(np.searchsorted(table, codes, sorter=order), 0, len(order) - 1)]
-    unknown = table[found] != codes
-    if unknown.any():
-        raise DatasetError(
-            f"colour {tuple(int(v) for v in pixels[unknown][0])} of {int(unknown.sum())} pixels "
-            "is not in the colour table",
-            where=where,
-        )
-    return found.astype(np.int32)
-
-
-def check_ids(ids: np.ndarray, num_classes: int, ignore: int, where: str) -> None:
-    """Refuse a label map with ids that no class has.
-
-    Args:
-        ids: (H, W) integer ids.
-        num_classes: legal ids are 0 to `num_classes` - 1.
-        ignore: the id of pixels that do not count.
-        where: path of the label map.
-
-    Raises:
-        DatasetError: it names the file, the ids and how many pixels have them.
-    """
-    wrong = ids[((ids < 0) | (ids >= num_classes)) & (ids != ignore)]
-    if not wrong.size:
-        return
-    values, counts = np.unique(wrong, return_counts=True)
-    shown = ", ".join(
-        f"{value} ({count} px)" for value, count in zip(values[:5], counts[:5], strict=True)
-    )
-    more = f" and {len(values) - 5} more ids" if len(values) > 5 else ""
-    raise DatasetError(
-        f"label ids out of range: {shown}{more}",
-        where=where,
-        expected=f"0 to {num_classes - 1}, or {ignore} (ignore)",
-        fix="check that this is the data set that the class list belongs to, and its "
-        "reduce_zero_label",
-    )
+__all__ = ["LoadLabels"]
 
 
 @TRANSFORMS.register_module()
@@ -142,7 +59,7 @@ class LoadLabels(BaseTransform):
             return results
         ids = decode_ids(fileio.get(path, self.backend_args), path, self.colours)
         if "ori_shape" in results:
-            _check_size(ids.shape, tuple(results["ori_shape"]), path)
+            check_size(ids.shape, tuple(results["ori_shape"]), path)
         ignore = self.ignore if self.ignore is not None else results.get("ignore_index", 255)
         if results.get("reduce_zero_label"):
             ids = np.where((ids == 0) | (ids == ignore), ignore, ids - 1)
@@ -171,17 +88,3 @@ class LoadLabels(BaseTransform):
 
     def __repr__(self) -> str:
         return f"LoadLabels(num_classes={self.num_classes}, ignore={self.ignore})"
-
-
-def _check_size(labels: tuple[int, ...], picture: tuple[int, ...], path: str) -> None:
-    if labels == picture[:2]:
-        return
-    turned = labels == picture[1::-1]
-    raise DatasetError(
-        f"label map is {labels[0]} x {labels[1]} px, its picture {picture[0]} x {picture[1]}",
-        where=path,
-        expected="equal height and width",
-        fix="the picture carries an EXIF rotation: turn the label map too, or strip the tag"
-        if turned
-        else None,
-    )

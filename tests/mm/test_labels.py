@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ovseg.datasets.labels import check_ids, decode_ids
 from ovseg.errors import ConfigError, DatasetError
-from ovseg.mm.labels import LoadLabels, check_ids, decode_ids
+from ovseg.mm.labels import LoadLabels
 
 
 def saved(tmp_path, array, mode=None, palette=None, name="labels.png"):
