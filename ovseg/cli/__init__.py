@@ -127,6 +127,7 @@ def _guarded(args: argparse.Namespace) -> int:
             sys.stdout.flush()
             return status
     except KeyboardInterrupt:
+        print("ovseg: interrupted", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as stop:
         return int(stop.code or 0)

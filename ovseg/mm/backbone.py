@@ -71,8 +71,16 @@ class ClipBackbone(nn.Module):
                 gives them.
 
         Raises:
-            ConfigError: the pictures are normalised already.
+            ConfigError: the pictures are normalised already, or were not put into a batch.
         """
+        if not isinstance(inputs, Tensor):
+            raise ConfigError(
+                f"pictures come as a {type(inputs).__name__}, not as a batch",
+                where="data_preprocessor",
+                expected="RGB from 0 to 255, (B, 3, H, W)",
+                fix="give the model data_preprocessor=dict(type='SegDataPreProcessor', "
+                "bgr_to_rgb=True)",
+            )
         refuse_normalised(inputs)
         trunk = self.clip.trunk(inputs / 255, self.capture)
         return ClipFeatures(trunk, self.clip, tuple(inputs.shape[-2:]))

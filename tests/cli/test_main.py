@@ -70,7 +70,7 @@ def test_usage_errors(capsys, argv, words):
         (CheckpointError("wrong"), 1, "ovseg: error: wrong\n"),
         (FileNotFoundError(2, "No such file", "a"), 1, "ovseg: error: a: No such file\n"),
         (ZeroDivisionError("oh"), 1, "ovseg: unexpected error: ZeroDivisionError: oh\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "ovseg: interrupted\n"),
         (BrokenPipeError(), 1, ""),
     ],
 )

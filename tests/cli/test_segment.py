@@ -435,4 +435,5 @@ def test_warnings_of_libraries_are_sentences(segment, photos, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ovseg.segmenter.model_spec", warn)
-    assert segment(photos) == (130, "", "ovseg: warning: some advice\n")
+    said = "ovseg: warning: some advice\novseg: interrupted\n"
+    assert segment(photos) == (130, "", said)

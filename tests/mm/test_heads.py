@@ -130,3 +130,9 @@ def test_training_is_refused(data):
     model = encoder_decoder(WHOLE)
     with pytest.raises(ConfigError, match="MaskClipHead has nothing to train"):
         model(data[None].float(), [SegDataSample()], mode="loss")
+
+
+def test_pictures_that_no_preprocessor_put_into_a_batch_are_refused():
+    model = encoder_decoder(WHOLE)
+    with pytest.raises(ConfigError, match="SegDataPreProcessor"):
+        model.backbone([torch.zeros(3, *SIZE)])
