@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ovseg.datasets.table import Benchmark
+from ovseg.datasets.table import BENCHMARKS, Benchmark
 from ovseg.errors import ConfigError, DatasetError
 
-__all__ = ["Pairs", "check_class_order", "find_pairs", "list_files", "missing_root"]
+__all__ = ["Pairs", "check_class_order", "find_pairs", "list_files", "missing_root", "require_root"]
 
 _SHOWN = 5
 
@@ -143,6 +143,24 @@ def _read_split(path: Path) -> list[str]:
     if not names:
         raise DatasetError("the list of the split is empty", where=path)
     return names
+
+
+def require_root(kind: str, root: str | os.PathLike[str] | None) -> None:
+    """Refuse a benchmark's data set whose folder is not there; other data sets pass.
+
+    For the types that are mmseg's own (`ADE20KDataset`, `CityscapesDataset`), which would only say
+    that a path does not exist.
+
+    Args:
+        kind: the data set type.
+        root: its `data_root`.
+
+    Raises:
+        DatasetError: it says where the files should lie and how they come there.
+    """
+    row = next((row for row in BENCHMARKS.values() if row.dataset == kind), None)
+    if row is not None and root is not None and not Path(root).is_dir():
+        raise missing_root(row, root)
 
 
 def missing_root(benchmark: Benchmark, root: str | os.PathLike[str]) -> DatasetError:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovseg.datasets.pairs import check_class_order, find_pairs
+from ovseg.datasets.pairs import check_class_order, find_pairs, require_root
 from ovseg.errors import ConfigError, DatasetError
 from ovseg.vocabulary import Vocabulary
 
@@ -86,3 +86,17 @@ def test_other_words_for_a_class_are_no_other_order():
     check_class_order(["cat", "dog"], ["cat", "hound"])
     for name in ("ade847_ovseg", "ade847"):
         check_class_order(Vocabulary.builtin("ade847").classes, Vocabulary.builtin(name).classes)
+
+
+@pytest.mark.parametrize("kind", ["ADE20KDataset", "CityscapesDataset", "PascalVOC21Dataset"])
+def test_row_73_a_missing_root_names_the_variable_the_flag_and_the_command(kind, tmp_path):
+    require_root(kind, tmp_path)
+    with pytest.raises(DatasetError) as caught:
+        require_root(kind, tmp_path / "lost")
+    for word in (str(tmp_path / "lost"), "OVSEG_DATA", "data_root=", "ovseg prepare "):
+        assert word in str(caught.value)
+
+
+def test_data_of_ones_own_may_lie_anywhere(tmp_path):
+    require_root("BaseSegDataset", tmp_path / "lost")
+    require_root("SceneDataset", None)
