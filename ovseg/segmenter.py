@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from ovseg.segmentation import Segmentation
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["Segmenter", "choose_vocabulary", "load", "model_spec"]
+__all__ = ["REFINERS", "Segmenter", "choose_vocabulary", "load", "model_spec", "refiner_spec"]
 
 REFINERS: dict[str, dict[str, Any] | None] = {"none": None, "pamr": {"type": "PamrRefiner"}}
+"""Plain data of the refiners by their short names."""
 
 
 class Segmenter:
@@ -259,7 +260,7 @@ def model_spec(
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
         spec["backbone"] = {**spec.get("backbone", {}), "pretrained": str(path)}
     if refine is not None:
-        spec["refiner"] = _refiner(refine)
+        spec["refiner"] = refiner_spec(refine)
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 
@@ -268,7 +269,12 @@ def _looks_like_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or os.sep in name or Path(name).is_file()
 
 
-def _refiner(name: str) -> dict[str, Any] | None:
+def refiner_spec(name: str) -> dict[str, Any] | None:
+    """Return the plain data of a refiner by its short name, one of `REFINERS`.
+
+    Raises:
+        ConfigError: no such refiner.
+    """
     if name == "sam":
         raise ConfigError(
             "this version has no SAM refiner", where="refine", fix="use 'pamr' or 'none'"

@@ -32,6 +32,7 @@ VERBS = {
     "check": "ovseg.cli.check",
     "demo": "ovseg.cli.demo",
     "scenes": "ovseg.cli.scenes",
+    "test": "ovseg.cli.test",
     "train": "ovseg.cli.train",
     "prepare": "ovseg.cli.prepare",
     "convert-weights": "ovseg.cli.convert_weights",

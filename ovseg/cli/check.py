@@ -7,29 +7,12 @@ import json
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 HELP = "show versions, devices and what is usable, as a bug report needs it"
 EXAMPLE = "ovseg check --json > report.json"
 
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pillow",
-    "opencv-python",
-    "opencv-python-headless",
-    "safetensors",
-    "open_clip_torch",
-    "timm",
-    "segment-anything",
-    "mmengine",
-    "mmcv",
-    "mmcv-lite",
-    "mmsegmentation",
-)
 _VARIABLES = (
     "OVSEG_CACHE",
     "OVSEG_OFFLINE",
@@ -51,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return 0."""
+    from ovseg.versions import versions
+
     report = {
         "ovseg": _ovseg(),
         "system": _system(),
@@ -70,11 +55,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def versions() -> dict[str, str | None]:
-    """Return the versions of the packages that matter; None for those that are not there."""
-    return {name: _version(name) for name in _PACKAGES}
-
-
 def _ovseg() -> dict[str, str]:
     from ovseg import __file__ as home
     from ovseg import __version__
@@ -91,17 +71,13 @@ def _system() -> dict[str, Any]:
     }
 
 
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _mmcv_kind() -> str:
-    if _version("mmcv"):
+    from ovseg.versions import package_version
+
+    if package_version("mmcv"):
         return "full (compiled operators)"
-    return "lite (enough for everything of ovseg)" if _version("mmcv-lite") else "not installed"
+    lite = package_version("mmcv-lite")
+    return "lite (enough for everything of ovseg)" if lite else "not installed"
 
 
 def _devices() -> dict[str, Any]:

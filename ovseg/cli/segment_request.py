@@ -129,7 +129,7 @@ class Request:
 
     def _about(self, model: Segmenter) -> dict[str, Any]:
         from ovseg import __version__
-        from ovseg.cli.check import versions
+        from ovseg.versions import versions
 
         return {
             "model": self.model,

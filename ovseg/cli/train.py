@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
         OvsegError: see `ovseg.mm.training.run.train`.
     """
     hide_gpus(args.device)
-    from ovseg.mm.training.run import silence_libraries, train
+    from ovseg.mm.launch import silence_libraries
+    from ovseg.mm.training.run import train
 
     silence_libraries()
     folder = train(

@@ -28,9 +28,11 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.heads import MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
+from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
 from ovseg.mm.refiners import register_refiners  # noqa: E402
 from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
+from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook  # noqa: E402
 
 register_refiners()
 
@@ -50,6 +52,10 @@ __all__ = [
     "LoadLabels",
     "LoadPicture",
     "MaskClipHead",
+    "OpenVocabIoUMetric",
     "OpenVocabSegmentor",
+    "OverlayHook",
     "SceneDataset",
+    "TestProgressHook",
+    "WordsOnceHook",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -19,7 +20,13 @@ from torch import distributed
 from ovseg.devices import choose_device
 from ovseg.errors import ConfigError, DatasetError, OvsegError
 
-__all__ = ["choose_runner_device", "plain_errors", "process_group", "read_config"]
+__all__ = [
+    "choose_runner_device",
+    "plain_errors",
+    "process_group",
+    "read_config",
+    "silence_libraries",
+]
 
 # What each launcher tells its processes, by the names that torch.distributed reads.
 _TOLD: dict[str, dict[str, str]] = {
@@ -191,3 +198,16 @@ def _translated(error: Exception) -> OvsegError | None:
     if isinstance(error, TypeError) and re.search(r"argument", text):
         return ConfigError(text, where="CONFIG")
     return None
+
+
+def silence_libraries() -> None:
+    """Hide what mmengine and mmcv warn of each time and nobody can change."""
+    for message in (
+        ".*FileClient.*will be deprecated",
+        ".*has been moved",
+        ".*build_loss would be deprecated",
+        ".*prefix is not set in metric",
+        ".*default avg_non_ignore is False",
+        "The draw is False",
+    ):
+        warnings.filterwarnings("ignore", message=f"(?is){message}")

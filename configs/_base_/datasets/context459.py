@@ -18,7 +18,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"], ignore_index=65535)
+val_evaluator = dict(type="OpenVocabIoUMetric", ignore_index=65535)
 test_evaluator = val_evaluator
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

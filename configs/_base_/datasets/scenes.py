@@ -16,7 +16,7 @@ test_dataloader = dict(
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(type="SceneDataset", split="test", count=200, pipeline=test_pipeline),
 )
-val_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"])
+val_evaluator = dict(type="OpenVocabIoUMetric")
 test_evaluator = val_evaluator
 val_cfg = dict(type="ValLoop")
 test_cfg = dict(type="TestLoop")

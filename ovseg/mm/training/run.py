@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,15 +138,3 @@ def _choose_start(config: Config, resume: str | Path | None) -> list[str]:
     if notes:
         notes.append(f"falling back to {path.name}, the last whole checkpoint")
     return notes
-
-
-def silence_libraries() -> None:
-    """Hide what mmengine and mmcv warn of each time and nobody can change."""
-    for message in (
-        ".*FileClient.*will be deprecated",
-        ".*has been moved",
-        ".*build_loss would be deprecated",
-        ".*prefix is not set in metric",
-        ".*default avg_non_ignore is False",
-    ):
-        warnings.filterwarnings("ignore", message=f"(?is){message}")

@@ -1,0 +1,1 @@
+"""`ovseg test`: a configuration of mmseg measured through mmengine's Runner."""

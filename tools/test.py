@@ -1,0 +1,13 @@
+"""Measure a segmentor: the same code and flags as `ovseg test`.
+
+For example: python tools/test.py CONFIG [CHECKPOINT] --work-dir run --show-dir pictures
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ovseg.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["test", *sys.argv[1:]]))
