@@ -33,6 +33,7 @@ VERBS = {
     "demo": "ovseg.cli.demo",
     "scenes": "ovseg.cli.scenes",
     "test": "ovseg.cli.test",
+    "table": "ovseg.cli.table",
     "train": "ovseg.cli.train",
     "prepare": "ovseg.cli.prepare",
     "convert-weights": "ovseg.cli.convert_weights",

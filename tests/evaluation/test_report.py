@@ -27,7 +27,11 @@ def result():
 
 def test_undefined_figures_are_null(result, tmp_path):
     assert result["per_class_iou"] == {"sky": 25.0, "sea": 0.0, "sand": None}
-    assert result["per_class_accuracy"] == {"sky": pytest.approx(100 / 3), "sea": None, "sand": None}
+    assert result["per_class_accuracy"] == {
+        "sky": pytest.approx(100 / 3),
+        "sea": None,
+        "sand": None,
+    }
     path = write_result(tmp_path, {**result, "odd": float("nan")})
     read = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert read["odd"] is None

@@ -1,0 +1,6 @@
+_base_ = [
+    "../_base_/models/maskclip_vit_b16_laion2b.py",
+    "../_base_/datasets/ade847.py",
+    "../_base_/default_runtime.py",
+]
+model = dict(vocabulary="ade847")

@@ -1,0 +1,6 @@
+_base_ = [
+    "../_base_/models/maskclip_vit_b16_original.py",
+    "../_base_/datasets/voc21.py",
+    "../_base_/default_runtime.py",
+]
+model = dict(vocabulary="voc21_mmseg")
