@@ -62,7 +62,7 @@ def line(row: dict) -> str:
     about = ", ".join(f"{k} {v}" for k, v in row.items() if k not in known)
     seconds = f"{row['seconds']:.4f}" if "seconds" in row else "-"
     peak = f"{row['peak_mb']:.0f}" if "peak_mb" in row else "-"
-    return f"{row['section']:9}{row['case']:32}{seconds:>10}{peak:>10}  {about}".rstrip()
+    return f"{row['section']:12}{row['case']:32}{seconds:>10}{peak:>10}  {about}".rstrip()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     plan = Plan(args.model, args.repeats, args.quick)
     rows = []
-    print(f"{'section':9}{'case':32}{'seconds':>10}{'peak MB':>10}")
+    print(f"{'section':12}{'case':32}{'seconds':>10}{'peak MB':>10}")
     for name in args.sections or SECTIONS:
         for row in SECTIONS[name](plan):
             rows.append(row)

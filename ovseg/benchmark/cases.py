@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ovseg.benchmark.evaluation_cases import count_pictures, evaluation_part
 from ovseg.inference.decode import decode
 from ovseg.inference.scores import CosineScores, DenseScores, join_windows
 from ovseg.inference.settings import InferenceSettings
@@ -162,4 +163,6 @@ CASES: dict[str, Callable[..., Work]] = {
     "text": encode_text,
     "windows": score_windows,
     "stages": stage,
+    "evaluation": evaluation_part,
+    "count": count_pictures,
 }

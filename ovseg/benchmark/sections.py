@@ -34,15 +34,18 @@ class Plan:
     repeats: int = 3
     quick: bool = False
 
-    def row(self, section: str, case: str, options: dict[str, Any], **about: Any) -> Row:
-        """Measure a case of `ovseg.benchmark.cases` and make a row of it."""
+    def row(
+        self, section: str, case: str, options: dict[str, Any], work: str = "", **about: Any
+    ) -> Row:
+        """Measure a case of `ovseg.benchmark.cases`, by default the section's own; make a row."""
+        work = work or section
         if self.quick:
             from ovseg.benchmark.cases import CASES
             from ovseg.benchmark.measure import measure
 
-            found = measure(CASES[section], options)
+            found = measure(CASES[work], options)
         else:
-            found = measure_apart(section, options, self.repeats)
+            found = measure_apart(work, options, self.repeats)
         return {"section": section, "case": case, **about, **found}
 
 
@@ -106,6 +109,31 @@ def stages(plan: Plan) -> Iterator[Row]:
         yield plan.row("stages", name, options)
 
 
+def evaluation(plan: Plan) -> Iterator[Row]:
+    """Parts of an ADE20K evaluation beside MaskCLIP ViT-B/16; the metric at few and many classes.
+
+    `of score` is the time against that of the model. The last rows' peaks show that memory does not
+    grow with the pictures.
+    """
+    size = [48, 64] if plan.quick else [512, 683]
+    model, crop = ("asset:clip_tiny.json", 64) if plan.quick else ("ViT-B-16", 448)
+    score = None
+    for part in ("score", "load", "decode", "count"):
+        options = {"part": part, "model": model, "classes": 150, "size": size, "crop": crop}
+        row = plan.row("evaluation", f"{part}, 150 classes", options)
+        score = row.get("seconds") if part == "score" else score
+        share = {"of score": round(row["seconds"] / score, 4)} if score and "seconds" in row else {}
+        yield {**row, **share}
+    for classes in (19, 847):
+        options = {"classes": classes, "size": size, "pictures": 5}
+        case = f"count 5 pictures, {classes} classes"
+        yield plan.row("evaluation", case, options, work="count", classes=classes)
+    for pictures in (2, 20) if plan.quick else (20, 200):
+        options = {"classes": 150, "size": [32, 32], "pictures": pictures}
+        case = f"count {pictures} small pictures"
+        yield plan.row("evaluation", case, options, work="count", pictures=pictures)
+
+
 def cli(plan: Plan) -> Iterator[Row]:
     """`ovseg segment` from start to end, and the share of it that goes to imports."""
     import numpy as np
@@ -139,5 +167,6 @@ SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "classes": classes,
     "windows": windows,
     "stages": stages,
+    "evaluation": evaluation,
     "cli": cli,
 }

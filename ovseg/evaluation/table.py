@@ -94,7 +94,7 @@ def markdown(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = COLUMNS
         >>> print(markdown([{"a": "1", "b": "x|y"}], ("a", "b")))
         | a | b |
         |---|---|
-        | 1 | x\\|y |
+        | 1 | x\|y |
     """
     lines = [columns, ["---"] * len(columns)]
     lines += [[row[column].replace("|", "\\|") for column in columns] for row in rows]
