@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test with several processes of one machine or of several:
-#     tools/dist_train.sh CONFIG PROCESSES [options of tools/test.py]
+#     tools/dist_test.sh CONFIG PROCESSES [CHECKPOINT] [options of tools/test.py]
 # NNODES, NODE_RANK, MASTER_ADDR and PORT are taken from the environment.
 set -euo pipefail
 
@@ -13,4 +13,4 @@ exec "${PYTHON:-python}" -m torch.distributed.run \
     --nproc_per_node="$processes" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
-    "$(dirname "$0")/test.py" "$config" --launcher pytorch "${@:3}"
+    "$(dirname "$0")/test.py" "$config" "${@:3}" --launcher pytorch

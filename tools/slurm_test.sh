@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test on a Slurm cluster:
-#     GPUS=8 tools/slurm_test.sh PARTITION JOB_NAME CONFIG [options of tools/test.py]
+#     GPUS=8 tools/slurm_test.sh PARTITION JOB_NAME CONFIG [CHECKPOINT] [options of tools/test.py]
 # GPUS, GPUS_PER_NODE, CPUS_PER_TASK, MASTER_ADDR, MASTER_PORT and SRUN_ARGS are taken from the environment.
 set -euo pipefail
 
@@ -16,4 +16,4 @@ exec srun -p "$partition" --job-name="$name" --gres="gpu:$per_node" --ntasks="$g
     ${SRUN_ARGS:-} bash -c '
         export MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_NODELIST" | head -n1)}
         exec "${PYTHON:-python}" "$@"' \
-    test "$(dirname "$0")/test.py" "$config" --launcher slurm "${@:4}"
+    test "$(dirname "$0")/test.py" "$config" "${@:4}" --launcher slurm

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint",
         nargs="?",
         metavar="CHECKPOINT",
-        help="weights to use; none, or left out, takes those that CONFIG names",
+        help="weights to use, right after CONFIG; none, or left out, takes those that CONFIG names",
     )
     parser.add_argument("--precision", default="auto", metavar="P", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--refine", metavar="R", help="sharpen the borders: none or pamr")

@@ -105,7 +105,7 @@ def choose_runner_device(wish: str) -> str:
         ConfigError: no such device here.
     """
     device = choose_device(wish)
-    if device.startswith("cuda"):
+    if ":" in wish:  # else each process of a launcher takes its own
         torch.cuda.set_device(device)
     return device
 

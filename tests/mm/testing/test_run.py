@@ -27,7 +27,7 @@ SMALL = [
 
 
 def measure(config, work, *flags, options=()):
-    words = ["test", config, "--work-dir", str(work), *flags]
+    words = ["test", config, *flags, "--work-dir", str(work)]
     return main([*words, "--cfg-options", *SMALL, *options])
 
 
