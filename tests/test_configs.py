@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from ovseg.datasets import BENCHMARKS, METHODS
+from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.pairs import check_class_order
+from ovseg.datasets.table import METHODS
 from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
 from ovseg.vocabulary import Vocabulary
