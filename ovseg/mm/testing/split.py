@@ -11,7 +11,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ovseg.datasets import BENCHMARKS, Benchmark
-from ovseg.datasets.pairs import Pairs, find_pairs
+from ovseg.datasets.pairs import Pairs, find_pairs, require_root
 from ovseg.errors import ConfigError
 from ovseg.evaluation.drawn import EVALUATION_SEEDS
 from ovseg.mm.datasets import SceneDataset
@@ -72,6 +72,7 @@ def open_split(
     if limit is not None and limit < 1:
         raise ConfigError(f"{limit} pictures", where="--limit", expected="1 or more")
     kind = DATASETS.get(settings["type"])
+    require_root(getattr(kind, "__name__", ""), settings.get("data_root"))
     own_check = kind is not None and hasattr(kind, "BENCHMARK")
     if allow_missing and own_check:
         settings["allow_missing"] = True

@@ -99,6 +99,14 @@ def test_classes_in_another_order_are_caught(data, known, tmp_path, capsys):
     assert "stand in another order" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["ade20k", "cityscapes", "voc20"])
+def test_row_73_a_missing_folder_is_told_with_variable_flag_and_command(name, data, known, capsys):
+    assert main(["test", known(f"{name}.py", {})]) == 1
+    told = capsys.readouterr().err
+    for word in (f"ovseg prepare {name}", "OVSEG_DATA", "data_root="):
+        assert word in told
+
+
 def _names(name):
     from ovseg.vocabulary import Vocabulary
 
