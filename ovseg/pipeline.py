@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
+from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads import Head, MaskClip
+from ovseg.heads import ClipDinoiser, Head, MaskClip
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
@@ -29,7 +30,7 @@ from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
 
-HEADS: dict[str, type[Head]] = {"MaskClipHead": MaskClip}
+HEADS: dict[str, type[Head]] = {"MaskClipHead": MaskClip, "ClipDinoiserHead": ClipDinoiser}
 """Heads by the names that configurations use."""
 
 REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr}
@@ -65,7 +66,8 @@ class Pipeline:
         cache_dir: str | Path | Literal["default"] | None = "default",
     ) -> None:
         self.clip = clip
-        self.head = head.to(clip.mean.device)
+        head.check(clip)
+        self.head = head.eval().to(clip.mean.device)
         self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
@@ -87,9 +89,11 @@ class Pipeline:
         """Return every setting that moves the result, as plain data."""
         clip = self.clip
         templates = self.templates
+        state = self.head.state_dict()
         return {
             "model": clip.name,
             "weights_hash": clip.weights_hash,
+            "head_weights_hash": hash_state(state) if state else None,
             "normalization": clip.normalization,
             "pad": clip.pad,
             "position_rule": clip.tower.position_rule,
@@ -195,7 +199,7 @@ class Pipeline:
         def attempt(pieces: tuple[int, int | None]) -> Decoded:
             batch, numbers = pieces
             options = self._decode_options(vocabulary, numbers)
-            scores, grid = self._scores(image, text, batch)
+            scores, grid = self._scores(image, text, vocabulary, batch)
             found = decode(
                 scores,
                 grid,
@@ -237,16 +241,19 @@ class Pipeline:
 
         def attempt(pieces: tuple[int, int | None]) -> Tensor:
             batch, numbers = pieces
-            scores, grid = self._scores(image, text, batch)
+            scores, grid = self._scores(image, text, vocabulary, batch)
             classes = range(len(vocabulary.classes))
             options = self._decode_options(vocabulary, numbers)
             return maps(scores, grid, tuple(out_size), classes, **options)
 
         return self._within_memory(attempt, image, len(text), tuple(out_size))
 
-    def _scores(self, image: Tensor, text: Tensor, batch: int) -> tuple[ScoreGrid, WindowGrid]:
+    def _scores(
+        self, image: Tensor, text: Tensor, vocabulary: Vocabulary, batch: int
+    ) -> tuple[ScoreGrid, WindowGrid]:
         grid = self.settings.windows(tuple(image.shape[1:]))
-        return self.head(self.clip, image.to(self.device), grid, text, batch), grid
+        image = image.to(self.device)
+        return self.head(self.clip, image, grid, text, batch, vocabulary), grid
 
     def _decode_options(self, vocabulary: Vocabulary, numbers: int | None) -> dict[str, Any]:
         return {
@@ -319,7 +326,6 @@ def build_pipeline(
             f"unknown type {spec['type']!r}", where="model.type", expected="OpenVocabSegmentor"
         )
     settings = InferenceSettings.from_mapping(spec.get("test_cfg"))
-    head = build(spec.get("decode_head"), HEADS, "decode_head")
     wanted = spec.get("refiner")
     refiner = None if wanted is None else build(wanted, REFINERS, "refiner")
     backbone = arguments_of(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
@@ -328,6 +334,7 @@ def build_pipeline(
             raise ConfigError(
                 f"{reserved} is no matter of the model", where="backbone", fix="leave it out"
             )
+    head = build(spec.get("decode_head"), HEADS, "decode_head")
     precision = usable_precision(precision, device)
     clip = build_clip(**backbone, device=device, precision=precision)
     return Pipeline(

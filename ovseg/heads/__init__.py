@@ -1,6 +1,7 @@
 """Heads: from windows of a picture to a score for every patch and query."""
 
 from ovseg.heads.base import Head, WindowHead
+from ovseg.heads.clip_dinoiser import ClipDinoiser
 from ovseg.heads.maskclip import MaskClip
 
-__all__ = ["Head", "MaskClip", "WindowHead"]
+__all__ = ["ClipDinoiser", "Head", "MaskClip", "WindowHead"]

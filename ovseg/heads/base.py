@@ -16,6 +16,7 @@ from ovseg.inference.windows import WindowGrid, window_batches
 if TYPE_CHECKING:
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
+    from ovseg.vocabulary import Vocabulary
 
 __all__ = ["Head", "WindowHead", "check_temperature"]
 
@@ -35,6 +36,13 @@ class Head(nn.Module, ABC):
     temperature: float
     capture: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, clip: ClipEncoder) -> None:  # noqa: B027 - most heads take any encoder
+        """Refuse an encoder that the head cannot work with.
+
+        Raises:
+            ConfigError: it is one.
+        """
+
     @property
     def decode_temperature(self) -> float:
         """The temperature that decode takes for this head's scores."""
@@ -42,7 +50,13 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, text: Tensor, batch: int = 8
+        self,
+        clip: ClipEncoder,
+        image: Tensor,
+        grid: WindowGrid,
+        text: Tensor,
+        batch: int = 8,
+        vocabulary: Vocabulary | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows.
 
@@ -52,6 +66,7 @@ class Head(nn.Module, ABC):
             grid: where the windows lie.
             text: (Q, E) unit rows.
             batch: windows that go through a tower at a time.
+            vocabulary: the classes behind `text`, for heads that treat the background apart.
         """
 
 
@@ -71,11 +86,19 @@ class WindowHead(Head):
         """Return features (B, E, h, w) in the joint space, of any length."""
 
     @abstractmethod
-    def patch_scores(self, clip: ClipEncoder, trunk: Trunk, text: Tensor) -> Tensor:
+    def patch_scores(
+        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+    ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows, of the head's kind."""
 
     def forward(
-        self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, text: Tensor, batch: int = 8
+        self,
+        clip: ClipEncoder,
+        image: Tensor,
+        grid: WindowGrid,
+        text: Tensor,
+        batch: int = 8,
+        vocabulary: Vocabulary | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
         lazy, found = self.lazy, []
@@ -84,7 +107,7 @@ class WindowHead(Head):
             if lazy:
                 found.append(self.patch_features(clip, trunk))
             else:
-                found.append(self.patch_scores(clip, trunk, text))
+                found.append(self.patch_scores(clip, trunk, text, vocabulary))
         joined = join_windows(torch.cat(found), grid)
         if not lazy:
             return DenseScores(joined, clip.patch_size)

@@ -15,6 +15,7 @@ from ovseg.heads.base import WindowHead, check_temperature
 if TYPE_CHECKING:
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
+    from ovseg.vocabulary import Vocabulary
 
 __all__ = ["KS_NORMS", "MaskClip", "cosines", "key_smooth", "prompt_denoise"]
 
@@ -124,7 +125,9 @@ class MaskClip(WindowHead):
         """Return features (B, E, h, w) of the read-out."""
         return clip.readout(trunk, self.readout).features
 
-    def patch_scores(self, clip: ClipEncoder, trunk: Trunk, text: Tensor) -> Tensor:
+    def patch_scores(
+        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+    ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows."""
         dense = clip.readout(trunk, self.readout, keys=self.key_smoothing > 0)
         return self.scores(dense.features, text, dense.keys)

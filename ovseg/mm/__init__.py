@@ -26,7 +26,7 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
     PascalVOC21Dataset,
 )
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
-from ovseg.mm.heads import MaskClipHead  # noqa: E402
+from ovseg.mm.heads import ClipDinoiserHead, MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
@@ -51,6 +51,7 @@ __all__ = [
     "ClipFeatures",
     "LoadLabels",
     "LoadPicture",
+    "ClipDinoiserHead",
     "MaskClipHead",
     "OpenVocabIoUMetric",
     "OpenVocabSegmentor",

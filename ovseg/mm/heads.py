@@ -14,12 +14,12 @@ from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.templates import load_templates
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads import MaskClip, WindowHead
+from ovseg.heads import ClipDinoiser, MaskClip, WindowHead
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["MaskClipHead", "OpenVocabHead"]
+__all__ = ["ClipDinoiserHead", "MaskClipHead", "OpenVocabHead"]
 
 
 class OpenVocabHead(nn.Module):
@@ -107,7 +107,8 @@ class OpenVocabHead(nn.Module):
         """
         vocabulary = self._classes()
         text = self.text(inputs.clip).to(inputs.trunk.tokens.device)
-        scores = self.core.patch_scores(inputs.clip, inputs.trunk, text)
+        self.core.check(inputs.clip)
+        scores = self.core.patch_scores(inputs.clip, inputs.trunk, text, vocabulary)
         if self.core.kind == "logits":
             scores = scores * self.core.decode_temperature
         return merge_synonyms(scores, vocabulary.query_class, len(vocabulary.classes))
@@ -155,3 +156,13 @@ class MaskClipHead(OpenVocabHead):
     """MaskCLIP: the value path of the last block against the words; see `ovseg.heads.MaskClip`."""
 
     core_type = MaskClip
+
+
+@MODELS.register_module()
+class ClipDinoiserHead(OpenVocabHead):
+    """CLIP-DINOiser: features pooled among alike patches; see `ovseg.heads.ClipDinoiser`.
+
+    Under `EncoderDecoder` the trained mode needs `capture=["ln_2@-3"]` of `ClipBackbone`.
+    """
+
+    core_type = ClipDinoiser
