@@ -179,7 +179,8 @@ def load(
         name_or_config: a name from `ovseg.list_models()`, or a configuration file: `.json` or
             `.yaml` data, or an mmseg `.py` configuration. Reading a `.py` file runs it, so take
             them only from people you trust.
-        checkpoint: a local file of weights to use in place of the model's own.
+        checkpoint: a local file of weights to use in place of the model's own: CLIP's, or those of
+            a head that has weights of its own (CLIP-DINOiser). The names inside the file tell.
         device: "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
         refine: "pamr" sharpens the borders, "none" does not; None leaves it to the model.
@@ -258,11 +259,21 @@ def model_spec(
         path = Path(checkpoint)
         if not path.is_file():
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
-        spec["backbone"] = {**spec.get("backbone", {}), "pretrained": str(path)}
+        part = _addressed_part(spec, path)
+        spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
     if refine is not None:
         spec["refiner"] = refiner_spec(refine)
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
+
+
+def _addressed_part(spec: Mapping[str, Any], path: Path) -> str:
+    """Tell which part a file of weights is for: by its keys, where the head has weights too."""
+    if "pretrained" not in spec.get("decode_head", {}):
+        return "backbone"
+    from ovseg.heads.clip_dinoiser import is_head_file
+
+    return "decode_head" if is_head_file(path) else "backbone"
 
 
 def _looks_like_path(name: str) -> bool:

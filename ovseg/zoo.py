@@ -22,6 +22,7 @@ __all__ = ["DEFAULT_MODEL", "MODELS", "ModelEntry", "Weights", "entry", "list_mo
 
 ASSETS = Path(__file__).parent / "assets"
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
+_DINO = "https://dl.fbaipublicfiles.com/dino"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Weights:
         asset: file name under `ovseg/assets`, when it comes with the package.
         tag: tag of open_clip that names these weights.
         hub: repository of the Hugging Face hub that holds them.
+        files: names inside the repository, the preferred one first; None for those of open_clip.
         url: address of the file as first published.
         sha256: published SHA-256 of the file behind `url`, where there is one.
     """
@@ -45,6 +47,7 @@ class Weights:
     asset: str | None = None
     tag: str | None = None
     hub: str | None = None
+    files: tuple[str, ...] | None = None
     url: str | None = None
     sha256: str | None = None
 
@@ -53,7 +56,7 @@ class Weights:
         if self.asset is not None:
             path = ASSETS / self.asset
             return path if path.is_file() else None
-        return _in_caches(self.hub) if self.hub else None
+        return _in_caches(self)
 
     def source(self) -> str:
         """Say where the file comes from."""
@@ -115,18 +118,21 @@ def entry(name: str) -> ModelEntry:
     )
 
 
-def _in_caches(hub: str) -> Path | None:
+def _in_caches(weights: Weights) -> Path | None:
     """Find a weights file where `ovseg.encoders.fetch` looks for it, without asking the hub."""
     from ovseg.encoders.fetch import CLIP_FILES, Remote
 
-    target = Remote(hub=hub).target()
+    files = weights.files or CLIP_FILES
+    target = Remote(hub=weights.hub, files=files, url=weights.url).target()
     if target.is_file():
         return target
+    if weights.hub is None:
+        return None
     root = os.environ.get("HF_HUB_CACHE") or (
         Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
     )
-    snapshots = Path(root) / f"models--{hub.replace('/', '--')}" / "snapshots"
-    return next((path for name in CLIP_FILES for path in sorted(snapshots.glob(f"*/{name}"))), None)
+    snapshots = Path(root) / f"models--{weights.hub.replace('/', '--')}" / "snapshots"
+    return next((path for name in files for path in sorted(snapshots.glob(f"*/{name}"))), None)
 
 
 _TINY = Weights(
@@ -160,6 +166,44 @@ _LAION_B16 = Weights(
     tag="laion2b_s34b_b88k",
     hub="laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
 )
+_CLIP_DINOISER = Weights(
+    name="CLIP-DINOiser's convolutions",
+    licence="see github.com/wysoczanska/clip_dinoiser",
+    size="7 MB",
+    url="https://github.com/wysoczanska/clip_dinoiser/raw/main/checkpoints/last.pt",
+)
+_DINO_B16 = Weights(
+    name="DINO ViT-B/16",
+    licence="Apache-2.0",
+    size="343 MB",
+    tag="dino",
+    hub="timm/vit_base_patch16_224.dino",
+    files=("model.safetensors", "pytorch_model.bin"),
+)
+_FOUND_DINO = Weights(
+    name="DINO ViT-S/8, 300 epochs, for FOUND",
+    licence="Apache-2.0",
+    size="87 MB",
+    url=f"{_DINO}/dino_deitsmall8_300ep_pretrain/dino_deitsmall8_300ep_pretrain.pth",
+)
+_FOUND = Weights(
+    name="FOUND's decoder",
+    licence="see github.com/valeoai/FOUND",
+    size="3 kB",
+    url="https://github.com/valeoai/FOUND/raw/main/data/weights/decoder_weights.pt",
+)
+_TINY_DINOISER = Weights(
+    name="CLIP-DINOiser's convolutions for the tiny CLIP",
+    licence="Apache-2.0",
+    size="1 MB",
+    asset="clip_dinoiser_tiny.safetensors",
+)
+_TINY_DINO = Weights(
+    name="tiny DINO of the drawn world",
+    licence="Apache-2.0",
+    size="3 MB",
+    asset="dino_tiny.safetensors",
+)
 
 
 def _slide(short_side: int, crop: int, stride: int) -> dict[str, Any]:
@@ -172,10 +216,19 @@ def _maskclip(
     templates: str,
     test_cfg: dict[str, Any],
 ) -> dict[str, Any]:
+    return _segmentor(backbone, {"type": "MaskClipHead", **head}, templates, test_cfg)
+
+
+def _segmentor(
+    backbone: dict[str, Any],
+    head: dict[str, Any],
+    templates: str,
+    test_cfg: dict[str, Any],
+) -> dict[str, Any]:
     return {
         "type": "OpenVocabSegmentor",
         "backbone": {"type": "ClipBackbone", **backbone},
-        "decode_head": {"type": "MaskClipHead", **head},
+        "decode_head": head,
         "templates": templates,
         "test_cfg": test_cfg,
     }
@@ -193,6 +246,40 @@ def _openai_maskclip(name: str, model: str, weights: Weights) -> ModelEntry:
             {"kind": "logits", "temperature": 40.0},
             "imagenet80",
             _slide(336, 224, 112),
+        ),
+    )
+
+
+def _clip_dinoiser(
+    name: str, summary: str, weights: tuple[Weights, ...], **head: Any
+) -> ModelEntry:
+    """CLIP-DINOiser as published; `weights` come after those of CLIP."""
+    return ModelEntry(
+        name=name,
+        method="CLIP-DINOiser",
+        summary=summary,
+        weights=(_LAION_B16, *weights),
+        spec=_segmentor(
+            {"model": "ViT-B-16", "pretrained": _LAION_B16.tag, "pad": "before"},
+            {"type": "ClipDinoiserHead", **head},
+            "imagenet80",
+            _slide(448, 448, 224),
+        ),
+    )
+
+
+def _clip_dinoiser_tiny(name: str, summary: str, weights: Weights, **head: Any) -> ModelEntry:
+    """CLIP-DINOiser on the tiny CLIP, windows and words as for `maskclip-tiny`."""
+    return ModelEntry(
+        name=name,
+        method="CLIP-DINOiser",
+        summary=summary,
+        weights=(_TINY, weights),
+        spec=_segmentor(
+            {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
+            {"type": "ClipDinoiserHead", "temperature": 20.0, **head},
+            "photo",
+            _slide(224, 112, 56),
         ),
     )
 
@@ -243,9 +330,49 @@ _ENTRIES = (
             {"mode": "whole", "short_side": 512},
         ),
     ),
+    _clip_dinoiser(
+        "clip-dinoiser-vit-b16",
+        "MaskCLIP on LAION-2B CLIP ViT-B/16, pooled by a learned affinity",
+        (_CLIP_DINOISER,),
+        pretrained=_CLIP_DINOISER.url,
+    ),
+    _clip_dinoiser(
+        "clip-dinoiser-vit-b16-direct",
+        "the same without training: asks DINO and FOUND themselves, three towers in all",
+        (_DINO_B16, _FOUND_DINO, _FOUND),
+        mode="direct",
+        dino={"model": "vit_base_patch16_224", "pretrained": _DINO_B16.tag},
+        found={
+            "model": "vit_small_patch8_224",
+            "pretrained": _FOUND_DINO.url,
+            "decoder": _FOUND.url,
+        },
+    ),
+    _clip_dinoiser_tiny(
+        "clip-dinoiser-tiny",
+        "offline demo with better shapes: our own drawn world only, no photos",
+        _TINY_DINOISER,
+        pretrained=f"asset:{_TINY_DINOISER.asset}",
+        in_channels=128,
+        channels=64,
+    ),
+    _clip_dinoiser_tiny(
+        "clip-dinoiser-tiny-direct",
+        "the same without training, by the tiny DINO; drawn world only, no photos",
+        _TINY_DINO,
+        mode="direct",
+        dino={"model": "asset:dino_tiny.json", "pretrained": f"asset:{_TINY_DINO.asset}"},
+    ),
 )
 
-MODELS: dict[str, ModelEntry] = {model.name: model for model in _ENTRIES}
+
+def _complete(model: ModelEntry) -> bool:
+    """Whether all weights that come with the package are part of this one."""
+    return all(w.asset is None or w.path() is not None for w in model.weights)
+
+
+MODELS: dict[str, ModelEntry] = {model.name: model for model in _ENTRIES if _complete(model)}
+"""Models by name; one whose bundled weights are not trained yet has no name yet."""
 
 # The strongest of these on whole scenes (reruns by others: ADE20K 14.2 against 11.9 mIoU and
 # COCO-Stuff 17.5 against 16.7 for OpenAI's weights), and a network run as it was trained.

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import ovseg
@@ -141,3 +142,18 @@ def test_strict_refuses_words_that_are_too_long(model):
     words = ovseg.Vocabulary.from_names(["sky", "very " * 100 + "long"])
     with pytest.raises(PromptError, match="long"):
         model.prepare(words, strict=True)
+
+
+def test_a_checkpoint_goes_to_the_part_that_its_keys_name(tmp_path):
+    head = tmp_path / "last.pt"
+    torch.save({"model_state_dict": {"bkg_decoder.bias": torch.zeros(1)}}, head)
+    clip = tmp_path / "clip.pt"
+    torch.save({"logit_scale": torch.zeros(())}, clip)
+    own = entry("clip-dinoiser-vit-b16").spec
+    spec = model_spec("clip-dinoiser-vit-b16", head)
+    assert spec["decode_head"]["pretrained"] == str(head)
+    assert spec["backbone"] == own["backbone"]
+    spec = model_spec("clip-dinoiser-vit-b16", clip)
+    assert spec["backbone"]["pretrained"] == str(clip)
+    assert spec["decode_head"] == own["decode_head"]
+    assert model_spec("maskclip-vit-b16", head)["backbone"]["pretrained"] == str(head)

@@ -1,5 +1,6 @@
 import pytest
 
+from ovseg.encoders.fetch import Remote
 from ovseg.errors import ConfigError
 from ovseg.zoo import DEFAULT_MODEL, MODELS, entry, list_models
 
@@ -7,7 +8,8 @@ from ovseg.zoo import DEFAULT_MODEL, MODELS, entry, list_models
 def test_lists_by_pattern():
     assert list_models() == sorted(MODELS)
     assert list_models("maskclip-t*") == ["maskclip-tiny"]
-    assert set(list_models("maskclip-vit-?16*")) == {n for n in MODELS if "vit-b16" in n}
+    expected = {n for n in MODELS if n.startswith("maskclip-vit-b16")}
+    assert set(list_models("maskclip-vit-?16*")) == expected
     assert list_models("nothing") == []
 
 
@@ -61,3 +63,18 @@ def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, variable):
     folder.mkdir(parents=True)
     (folder / "open_clip_model.safetensors").touch()
     assert weights.path() == folder / "open_clip_model.safetensors"
+
+
+def test_finds_a_file_that_has_only_an_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
+    head = entry("clip-dinoiser-vit-b16").weights[-1]
+    assert head.path() is None
+    target = Remote(url=head.url).target()
+    target.parent.mkdir(parents=True)
+    target.touch()
+    assert head.path() == target
+
+
+def test_models_without_their_bundled_weights_have_no_name():
+    for model in MODELS.values():
+        assert all(w.path() for w in model.weights if w.asset)

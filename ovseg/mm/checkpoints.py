@@ -4,6 +4,7 @@
   checkpoint, such as mmseg's `tools/test.py`.
 - a checkpoint of mmengine's Runner.
 - weights of CLIP: safetensors or OpenAI's TorchScript archive. They replace the backbone's.
+- weights of a head alone, as CLIP-DINOiser is published. They replace the decode head's.
 
 mmengine itself only logs what does not fit. The parts of ovseg refuse it: a checkpoint gives a part
 (backbone, decode head) wholly or not at all, and has nothing left over.
@@ -21,12 +22,12 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.keys import to_open_clip
+from ovseg.encoders.keys import to_open_clip, unwrap
 from ovseg.encoders.loading import fit_positions
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict
 from ovseg.errors import CheckpointError
 
-__all__ = ["keep_hash_true", "refuse_left_over", "rename_clip", "require_whole"]
+__all__ = ["keep_hash_true", "refuse_left_over", "rename_clip", "rename_head", "require_whole"]
 
 # "dataset_meta" must be there: without it mmseg guesses class names by their number.
 _META: Mapping[str, Any] = {"dataset_meta": {}}
@@ -55,11 +56,28 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     if path.suffix == ".safetensors" or is_torchscript(path):
         return {"state_dict": read_state_dict(path), "meta": dict(_META)}
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        content = torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         # The reader of plain weights finds the right words for what is wrong with the file.
         read_state_dict(path)
         raise CheckpointError(f"not readable as a checkpoint: {error}", where=path) from error
+    if "state_dict" in content:
+        return content
+    return {"state_dict": unwrap(content, path), "meta": dict(_META)}
+
+
+def rename_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> None:
+    """Give the weights of a head's own file the names of a decode head, in place.
+
+    Args:
+        state: names and tensors; anything but such a file stays as it is.
+        core: the head of `ovseg.heads` that takes them.
+        prefix: what stands before the head's names, for example "decode_head.core.".
+    """
+    if state and state.keys() <= core.state_dict().keys():
+        renamed = {prefix + name: tensor for name, tensor in state.items()}
+        state.clear()
+        state.update(renamed)
 
 
 def rename_clip(state: dict[str, Tensor], clip: ClipEncoder, prefix: str) -> None:

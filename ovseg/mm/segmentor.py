@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, PromptError
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
-from ovseg.mm.checkpoints import refuse_left_over, rename_clip
+from ovseg.mm.checkpoints import refuse_left_over, rename_clip, rename_head
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.visualize.palette import distinct_colours
@@ -230,6 +230,7 @@ def _fit_checkpoint(
     model: OpenVocabSegmentor, state: dict[str, Tensor], prefix: str, *_: Any
 ) -> None:
     rename_clip(state, model.backbone.clip, f"{prefix}backbone.clip.")
+    rename_head(state, model.pipeline.head, f"{prefix}decode_head.core.")
     refuse_left_over(state, dict(model.named_children()), prefix)
 
 
