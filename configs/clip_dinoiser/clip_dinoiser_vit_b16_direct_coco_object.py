@@ -1,0 +1,11 @@
+# CLIP-DINOiser without training, by DINO and FOUND, on COCO-Object, background and 80 things.
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/models/clip_dinoiser_vit_b16_direct.py",
+    "../_base_/datasets/coco_object.py",
+]
+# Doubtful patches without an object become background.
+model = dict(
+    vocabulary="coco_object_clip_dinoiser",
+    decode_head=dict(clean_background=True),
+)

@@ -1,0 +1,11 @@
+# CLIP-DINOiser without training, by DINO and FOUND, on Pascal Context, background and 59 classes.
+_base_ = [
+    "../_base_/default_runtime.py",
+    "../_base_/models/clip_dinoiser_vit_b16_direct.py",
+    "../_base_/datasets/context60.py",
+]
+# The names cover what a background is made of, so that class is only asked for, as published.
+model = dict(
+    vocabulary="context60_clip_dinoiser",
+    decode_head=dict(clean_background=False),
+)

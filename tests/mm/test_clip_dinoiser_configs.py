@@ -1,0 +1,60 @@
+"""The benchmarks' configurations of CLIP-DINOiser: words, windows, the rule of cleaning."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ovseg.datasets import find_benchmark
+from ovseg.heads.clip_dinoiser import MODES, ClipDinoiser
+from ovseg.mm.plain import plain
+from ovseg.pipeline import HEADS
+from ovseg.plain_data import arguments_of
+from ovseg.vocabulary import Vocabulary
+
+FOLDER = Path(__file__).parents[2] / "configs" / "clip_dinoiser"
+DATASETS = [
+    "ade20k",
+    "cityscapes",
+    "coco_object",
+    "coco_stuff164k",
+    "context59",
+    "context60",
+    "voc20",
+    "voc21",
+]
+CLEANED = {"coco_object", "voc21"}
+ARCHS = dict(zip(("vit_b16", "vit_b16_direct"), MODES, strict=True))
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_published_protocol(name, arch):
+    config = Config.fromfile(FOLDER / f"clip_dinoiser_{arch}_{name}.py")
+    model, benchmark = plain(config.model), find_benchmark(name)
+    assert model["vocabulary"] == benchmark.vocabulary("clip_dinoiser")
+    assert model["templates"] == "imagenet80"
+    windows = {"crop_size": 448, "stride": 224, "short_side": 448, "long_side": 2048}
+    assert model["test_cfg"] == {"mode": "slide", **windows}
+    _, options = arguments_of(model["decode_head"], HEADS, "decode_head")
+    assert options["mode"] == ARCHS[arch]
+    assert (options["gamma"], options["delta"]) == (0.2, 0.99)
+    words = Vocabulary.builtin(model["vocabulary"])
+    assert len(words) == benchmark.num_classes
+    head = ClipDinoiser(clean_background=options["clean_background"])
+    assert head.cleans(words) is (name in CLEANED)
+    assert config.test_dataloader.dataset.type == benchmark.dataset
+
+
+def test_the_models_of_the_zoo_are_those_of_the_configurations():
+    from ovseg.zoo import entry
+
+    for arch, zoo in (
+        ("vit_b16", "clip-dinoiser-vit-b16"),
+        ("vit_b16_direct", "clip-dinoiser-vit-b16-direct"),
+    ):
+        model = plain(Config.fromfile(FOLDER / f"clip_dinoiser_{arch}_voc20.py").model)
+        spec = entry(zoo).fresh_spec()
+        for key in ("pretrained", "dino", "found"):
+            assert model["decode_head"].get(key) == spec["decode_head"].get(key)
+        assert model["backbone"] == spec["backbone"]
