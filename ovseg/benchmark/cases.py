@@ -125,6 +125,30 @@ def score_windows(model: str, size: list[int], crop: int, batch: int) -> Work:
     return run
 
 
+def score_by_head(head: str, quick: bool, windows: int) -> Work:
+    """Windows of 448 pixels through ViT-B/16 and a head; random numbers cost the same.
+
+    Heads: "maskclip", "dinoiser", and "direct", which runs DINO ViT-B/16 beside it.
+    """
+    from ovseg.encoders.clip import build_clip
+    from ovseg.heads import ClipDinoiser, MaskClip
+
+    clip = build_clip("asset:clip_tiny.json" if quick else "ViT-B-16", None)
+    if head == "maskclip":
+        model = MaskClip(kind="probs")
+    elif head == "dinoiser":
+        model = ClipDinoiser(in_channels=clip.tower.width)
+    else:
+        dino = "asset:dino_tiny" if quick else "vit_base_patch16_224"
+        model = ClipDinoiser("direct", dino={"model": dino, "pretrained": None})
+    side = 64 if quick else 448
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, side, side * windows, generator=generator)
+    grid = InferenceSettings(mode="slide", crop_size=side, stride=side).windows(image.shape[1:])
+    text = functional.normalize(torch.randn(20, clip.embed_dim, generator=generator), dim=1)
+    return torch.inference_mode()(lambda: model(clip, image, grid, text, windows))
+
+
 def stage(model: str, size: list[int], words: list[str], name: str) -> Work:
     """One stage of the pipeline: "load", "words", "prepare", "score", "decode", "refine", "all"."""
     if name == "load":
@@ -162,6 +186,7 @@ CASES: dict[str, Callable[..., Work]] = {
     "classes": many_classes,
     "text": encode_text,
     "windows": score_windows,
+    "heads": score_by_head,
     "stages": stage,
     "evaluation": evaluation_part,
     "count": count_pictures,

@@ -100,6 +100,18 @@ def windows(plan: Plan) -> Iterator[Row]:
         yield plan.row("windows", f"{batch} at a time", options, batch=batch)
 
 
+def heads(plan: Plan) -> Iterator[Row]:
+    """What a head costs on the same windows; `times` is the share of MaskCLIP's time."""
+    first = None
+    for head in ("maskclip", "dinoiser", "direct"):
+        options = {"head": head, "quick": plan.quick, "windows": 2}
+        row = plan.row("heads", head, options)
+        first = first or row.get("seconds")
+        if first and "seconds" in row:
+            row["times"] = round(row["seconds"] / first, 3)
+        yield row
+
+
 def stages(plan: Plan) -> Iterator[Row]:
     """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
     size = [48, 64] if plan.quick else [480, 640]
@@ -166,6 +178,7 @@ SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "decode": decode,
     "classes": classes,
     "windows": windows,
+    "heads": heads,
     "stages": stages,
     "evaluation": evaluation,
     "cli": cli,

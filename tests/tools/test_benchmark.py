@@ -17,7 +17,7 @@ def benchmark():
 
 def test_quick_run_writes_a_table_and_json(benchmark, tmp_path, capsys):
     report = tmp_path / "report.json"
-    sections = ["text", "decode", "classes", "windows", "stages", "evaluation"]
+    sections = ["text", "decode", "classes", "windows", "heads", "stages", "evaluation"]
     assert benchmark.main([*sections, "--quick", "--json", str(report)]) == 0
     data = json.loads(report.read_text())
     rows = data["rows"]
@@ -25,6 +25,9 @@ def test_quick_run_writes_a_table_and_json(benchmark, tmp_path, capsys):
     assert {row["section"] for row in rows} == set(sections)
     assert all(row["seconds"] > 0 and row["peak_mb"] >= 0 for row in rows)
     assert [row["case"] for row in rows if row["section"] == "text"] == ["full", "cut", "cached"]
+    shares = {row["case"]: row["times"] for row in rows if row["section"] == "heads"}
+    assert shares["maskclip"] == 1
+    assert set(shares) == {"maskclip", "dinoiser", "direct"}
     ways = {row["case"].split(",")[0] for row in rows if row["section"] == "decode"}
     assert ways == {"ours", "labels", "plain"}
     assert len(capsys.readouterr().out.splitlines()) == len(rows) + 1
