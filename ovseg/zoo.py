@@ -201,7 +201,7 @@ _TINY_DINOISER = Weights(
 _TINY_DINO = Weights(
     name="tiny DINO of the drawn world",
     licence="Apache-2.0",
-    size="3 MB",
+    size="2 MB",
     asset="dino_tiny.safetensors",
 )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ovseg.scenes.world import Scene
     from ovseg.segmentation import Segmentation
 
-HELP = "segment drawn scenes with every bundled model, without any download"
+HELP = "segment drawn scenes with the bundled models, without any download"
 EXAMPLE = "ovseg demo -o demo"
 
 
@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", default="demo", help="output folder (%(default)s)")
     parser.add_argument(
         "--count", type=int, default=6, metavar="N", help="number of scenes, 1 to 100 (%(default)s)"
+    )
+    parser.add_argument(
+        "--models", nargs="+", metavar="M", help="names to compare (all that are bundled)"
     )
     parser.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1 or mps (%(default)s)"
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         0.
 
     Raises:
-        ConfigError: the number of scenes is out of range, or the device does not exist.
+        ConfigError: the number of scenes is out of range, no such model, or no such device.
         InputError: the folder cannot be written.
     """
     if not 1 <= args.count <= 100:
@@ -48,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
     from ovseg.files import write_atomic
     from ovseg.scenes import SPLITS, draw_scene
 
+    models = _models(args.models)
     device = choose_device(args.device)
     out = Path(args.out)
     scenes = [draw_scene(seed) for seed in SPLITS["test"][: args.count]]
     for scene in scenes:
         write_atomic(out / "pictures" / f"{_name(scene)}.png", _png(scene.image))
     columns = {"ground truth": [_truth(scene) for scene in scenes]}
-    for model in _bundled():
+    for model in models:
         print(f"{model} on {device} ...", file=sys.stderr)
         results = _segment(model, scenes, device, out / model)
         columns[f"{model} ({_share_right(results, scenes):.0%} of pixels right)"] = results
@@ -63,9 +67,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bundled() -> list[str]:
+def _models(wanted: Sequence[str] | None) -> list[str]:
+    """Check the names, or take every model that needs no download."""
     from ovseg.zoo import entry, list_models
 
+    if wanted:
+        return [entry(name).name for name in wanted]
     return [name for name in list_models() if all(w.asset for w in entry(name).weights)]
 
 
