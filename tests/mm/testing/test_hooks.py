@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import pytest
 import torch
 
 from ovseg.mm.plain import plain
@@ -15,6 +14,7 @@ def test_other_processes_read_the_text_bank_of_the_first(config, monkeypatch, tm
     spec = {key: value for key, value in plain(config.model).items() if key != "vocabulary"}
     first, other = (build_pipeline(spec, cache_dir=tmp_path) for _ in range(2))
     words = Vocabulary.parse("sky, sea")
+    prompts = {first: count_prompts(first, monkeypatch), other: count_prompts(other, monkeypatch)}
     expected = {}
 
     def wait_for_the_first():
@@ -22,7 +22,20 @@ def test_other_processes_read_the_text_bank_of_the_first(config, monkeypatch, tm
 
     monkeypatch.setattr(hooks, "is_main_process", lambda: False)
     monkeypatch.setattr(hooks, "barrier", wait_for_the_first)
-    monkeypatch.setattr(other.clip, "encode_text", lambda _: pytest.fail("encoded again"))
     model = SimpleNamespace(pipeline=other, vocabulary=words)
     hooks.WordsOnceHook().before_test(SimpleNamespace(model=model))
     assert torch.equal(other.text(words), expected["text"])
+    # One prompt more than the words: by its vector the cache tells text towers apart.
+    assert sum(prompts[first]) == 1 + len(words.queries)
+    assert sum(prompts[other]) == 1
+
+
+def count_prompts(pipeline, monkeypatch):
+    seen, encode = [], pipeline.clip.encode_text
+
+    def counted(tokens):
+        seen.append(len(tokens))
+        return encode(tokens)
+
+    monkeypatch.setattr(pipeline.clip, "encode_text", counted)
+    return seen
