@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from safetensors.torch import load_file
 
+from ovseg.encoders.dino import build_dino
 from ovseg.encoders.weights import sha256
 from ovseg.evaluation.confusion import IoUCounts
 from ovseg.evaluation.drawn import EVALUATION_SEEDS, chance, held_out_pairs, score, synonym_list
@@ -23,6 +26,9 @@ from ovseg.scenes import CLASSES, SPLITS, VERSION
 from ovseg.scenes.captions import glossary
 from ovseg.scenes.stuff import STUFF
 from ovseg.segmenter import Segmenter, load
+from ovseg.training.scene_store import SceneStore
+from ovseg.training.tiny_affinity import pair_accuracy
+from ovseg.training.tiny_sam import build_sam, prompt_iou
 from ovseg.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +161,29 @@ def synonym_lines(model: Segmenter, plain: IoUCounts, seeds: Sequence[int]) -> l
     ]
 
 
+def companion_lines(seeds: range) -> list[str]:
+    """What the bundled companions reach on the evaluation split."""
+    rows = ["| companion | figure | percent |", "|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        if (ASSETS / "dino_tiny.safetensors").exists():
+            dino = build_dino("asset:dino_tiny", "asset:dino_tiny")
+            side, store = dino.model.patch_embed.img_size[0], SceneStore(Path(folder), seeds, 224)
+            found = pair_accuracy(dino.model, store, len(store), side, dino.patch_size)
+            for title, key in (("final features", ""), ("last block's values", "_values")):
+                rows.append(
+                    f"| `dino_tiny`, {title} | balanced accuracy of patch pairs, one view a scene "
+                    f"| {found['accuracy' + key]:.1f} |"
+                )
+        if (ASSETS / "sam_tiny.safetensors").exists():
+            config = json.loads((ASSETS / "sam_tiny.json").read_text(encoding="utf-8"))
+            sam = build_sam(config).eval()
+            sam.load_state_dict(load_file(ASSETS / "sam_tiny.safetensors"))
+            store = SceneStore(Path(folder), seeds, config["image_encoder"]["img_size"])
+            iou = prompt_iou(sam, store, min(len(store), 64))["mask_iou"]
+            rows.append(f"| `sam_tiny` | mean IoU of one mask, mixed prompts | {iou:.1f} |")
+    return rows
+
+
 def file_lines() -> list[str]:
     """One row for each bundled file of weights."""
     rows = ["| file | MB | SHA-256 (first 12) |", "|---|---|---|"]
@@ -196,6 +225,7 @@ def main() -> None:
         colours="\n".join(colour_lines(model, seeds)),
         synonyms="\n".join(synonym_lines(model, plain, seeds)),
         curves="\n".join(draw_curves()),
+        companions="\n".join(companion_lines(seeds)),
         protocol=json.dumps(model.protocol(), indent=2, default=str),
     )
     (DOCS / "tiny_model.md").write_text(text, encoding="utf-8")

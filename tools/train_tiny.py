@@ -20,11 +20,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from ovseg.encoders.dino import build_vit
 from ovseg.scenes import SPLITS
 from ovseg.training.caption_batches import caption_batch
 from ovseg.training.loop import Schedule, fit
 from ovseg.training.scene_store import SceneStore
-from ovseg.training.tiny_affinity import AffinityLoss, build_vit, pair_accuracy, patch_batch
+from ovseg.training.tiny_affinity import AffinityLoss, pair_accuracy, patch_batch
 from ovseg.training.tiny_clip import TinyClipLoss, validate
 from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
 
@@ -65,7 +66,7 @@ def train_dino(args: argparse.Namespace, config: dict, schedule: Schedule, batch
     """Train the tiny DINO-like ViT."""
     # Plain products beat the fused kernel on a CPU at this size.
     timm.layers.set_fused_attn(False)
-    model = build_vit(config).to(args.device)
+    model = build_vit(config)[0].to(args.device)
     side, patch = config["img_size"], config["patch_size"]
     train, check = stores(args, SCENE, args.count)
     fit(

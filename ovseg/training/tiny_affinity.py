@@ -7,7 +7,6 @@ are taught: the output of the final norm, and the values of the last block.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ __all__ = [
     "AffinityLoss",
     "PatchBatch",
     "affinity_features",
-    "build_vit",
     "pair_accuracy",
     "patch_batch",
 ]
@@ -73,13 +71,6 @@ def patch_batch(
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _STD))
     regions = np.stack([patch_regions(v.instances, patch) for v in views])
     return PatchBatch((pixels - mean) / std, torch.from_numpy(regions))
-
-
-def build_vit(config: dict) -> VisionTransformer:
-    """The ViT of a JSON configuration: timm's arguments and ``layer_norm_eps``."""
-    arguments = {k: v for k, v in config.items() if k != "layer_norm_eps"}
-    norm = partial(nn.LayerNorm, eps=config["layer_norm_eps"])
-    return VisionTransformer(**arguments, norm_layer=norm, dynamic_img_size=True)
 
 
 def affinity_features(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:

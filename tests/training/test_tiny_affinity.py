@@ -1,10 +1,10 @@
 import numpy as np
 import torch
 
+from ovseg.encoders.dino import build_vit
 from ovseg.training.tiny_affinity import (
     AffinityLoss,
     affinity_features,
-    build_vit,
     pair_accuracy,
     patch_batch,
     patch_regions,
@@ -34,7 +34,7 @@ def test_pixels_of_no_region_make_no_region():
 
 def test_features_are_the_models_own():
     torch.manual_seed(0)
-    model = build_vit(CONFIG).eval()
+    model = build_vit(CONFIG)[0].eval()
     image = torch.rand(1, 3, 64, 64)
     seen = []
     hook = model.blocks[-1].attn.qkv.register_forward_hook(lambda m, i, o: seen.append(o))
@@ -48,7 +48,7 @@ def test_features_are_the_models_own():
 
 def test_a_few_steps_teach_what_belongs_together(store):
     torch.manual_seed(0)
-    model = build_vit(CONFIG)
+    model = build_vit(CONFIG)[0]
     loss = AffinityLoss(model)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
     before = pair_accuracy(model, store, 4, 64, 8)["accuracy"]
