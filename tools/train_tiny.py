@@ -34,6 +34,7 @@ SCENE = 224
 STEPS = {"clip": 4000, "dino": 600, "sam": 600}
 BATCH = {"clip": 64, "dino": 32, "sam": 8}
 MORE = {"clip": (), "dino": (), "sam": ()}
+ANY_READER_FROM = 1100
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 
 
@@ -53,7 +54,9 @@ def train_clip(args: argparse.Namespace, config: dict, schedule: Schedule, batch
     train, check = stores(args, SCENE, args.count)
     fit(
         TinyClipLoss(model, tokenizer),
-        lambda rng: caption_batch(train, rng, batch, side, patch),
+        lambda rng, step: caption_batch(
+            train, rng, batch, side, patch, any_reader=step >= ANY_READER_FROM
+        ),
         schedule,
         args.out / "clip",
         device=args.device,
@@ -71,7 +74,7 @@ def train_dino(args: argparse.Namespace, config: dict, schedule: Schedule, batch
     train, check = stores(args, SCENE, args.count)
     fit(
         AffinityLoss(model),
-        lambda rng: patch_batch(train, rng, batch, side, patch),
+        lambda rng, _: patch_batch(train, rng, batch, side, patch),
         schedule,
         args.out / "dino",
         device=args.device,
@@ -86,7 +89,7 @@ def train_sam(args: argparse.Namespace, config: dict, schedule: Schedule, batch:
     train, check = stores(args, config["image_encoder"]["img_size"], args.count // 4)
     fit(
         PromptLoss(model),
-        lambda rng: prompt_batch(train, rng, batch),
+        lambda rng, _: prompt_batch(train, rng, batch),
         schedule,
         args.out / "sam",
         device=args.device,

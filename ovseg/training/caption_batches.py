@@ -39,6 +39,7 @@ class CaptionBatch:
 
     Attributes:
         images: (B, 3, S, S) float32, normalised.
+        reader: (B,) long, the token whose output the view's caption is held against.
         residual: (B,) float32 in {0, 1}, whether the last block's value path keeps its residual.
         captions: B captions of the views.
         shares: (R, n) float32, how the R regions pool their view's n patches; rows sum to 1.
@@ -52,6 +53,7 @@ class CaptionBatch:
     """
 
     images: Tensor
+    reader: Tensor
     residual: Tensor
     captions: list[str]
     shares: Tensor
@@ -108,7 +110,13 @@ def _faded(view: View, rng: np.random.Generator) -> View | None:
 
 
 def caption_batch(
-    store: SceneStore, rng: np.random.Generator, size: int, side: int, patch: int
+    store: SceneStore,
+    rng: np.random.Generator,
+    size: int,
+    side: int,
+    patch: int,
+    *,
+    any_reader: bool = True,
 ) -> CaptionBatch:
     """Draw one training batch.
 
@@ -118,6 +126,7 @@ def caption_batch(
         size: number of views B.
         side: side of a view in pixels, a multiple of ``patch``.
         patch: side of a patch in pixels.
+        any_reader: whether half of the views are read from a random token, not the class token.
     """
     views, captions, shares, owner, kinds, faded, said = [], [], [], [], [], [], []
     for number in range(size):
@@ -138,6 +147,9 @@ def caption_batch(
     place = {text: i for i, text in enumerate(texts)}
     claims = [distinct[text].key for text in texts]
     pairs = [SEEN_PAIRS[i] for i in rng.permutation(len(SEEN_PAIRS))[:_PAIRS]]
+    reader = np.zeros(size, np.int64)
+    if any_reader:
+        reader = rng.integers(1 + (side // patch) ** 2, size=size) * (rng.random(size) < 0.5)
     pixels = torch.from_numpy(np.stack([v.image for v in views])).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     target = torch.tensor([place[caption.text] for caption in said])
@@ -145,6 +157,7 @@ def caption_batch(
     unknown = torch.tensor(faded)[:, None] & coloured[None]
     return CaptionBatch(
         images=(pixels - mean) / std,
+        reader=torch.from_numpy(reader),
         residual=torch.from_numpy((rng.random(size) < 0.5).astype(np.float32)),
         captions=captions,
         shares=torch.from_numpy(np.stack(shares)),

@@ -166,7 +166,7 @@ def _total(parts: dict[str, Tensor], step: int) -> Tensor:
 
 def fit(
     model: nn.Module,
-    batches: Callable[[np.random.Generator], Any],
+    batches: Callable[[np.random.Generator, int], Any],
     schedule: Schedule,
     folder: Path,
     *,
@@ -181,7 +181,7 @@ def fit(
 
     Args:
         model: maps a batch to named loss parts, whose sum is minimised.
-        batches: makes one batch from a generator.
+        batches: makes the batch of a step, 0-based, from a generator.
         schedule: see :class:`Schedule`.
         folder: holds ``state.pt`` (weights-only readable) and ``log.jsonl``.
         device: where batches go; the model is there already.
@@ -224,18 +224,18 @@ def fit(
 class _Batches(Dataset):
     """The batch of every step, made from (seed, step) alone."""
 
-    def __init__(self, make: Callable[[np.random.Generator], Any], schedule: Schedule) -> None:
+    def __init__(self, make: Callable[[np.random.Generator, int], Any], schedule: Schedule) -> None:
         self.make, self.schedule = make, schedule
 
     def __len__(self) -> int:
         return self.schedule.total
 
     def __getitem__(self, step: int) -> Any:
-        return self.make(np.random.default_rng([self.schedule.seed, step]))
+        return self.make(np.random.default_rng([self.schedule.seed, step]), step)
 
 
 def _ahead(
-    batches: Callable[[np.random.Generator], Any], schedule: Schedule, first: int
+    batches: Callable[[np.random.Generator, int], Any], schedule: Schedule, first: int
 ) -> Iterator[tuple[int, Any]]:
     """Steps with their batches, which another process makes ahead of their use."""
     steps = range(first, schedule.total)

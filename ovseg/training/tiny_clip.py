@@ -49,17 +49,21 @@ def _block(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
 
 
 def view_features(
-    visual: nn.Module, images: Tensor, residual: Tensor | None = None
+    visual: nn.Module,
+    images: Tensor,
+    reader: Tensor | None = None,
+    residual: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Global and dense features of pictures of the tower's own size.
 
     Args:
         visual: open_clip's vision tower.
         images: (B, 3, S, S) normalised.
+        reader: (B,) long, the token that stands for the picture; None: the class token, 0.
         residual: (B,) in {0, 1}, whether the value path keeps its residual; None: everywhere.
 
     Returns:
-        (B, E) embedding of the class token and (B, n, E) dense features of the value path
+        (B, E) embedding of the reader and (B, n, E) dense features of the value path
         (MaskCLIP: residual and MLP kept, no attention), neither of unit length.
     """
     tokens = visual.conv1(images).flatten(2).transpose(1, 2)
@@ -70,13 +74,18 @@ def view_features(
     for block in trunk:
         tokens = _block(block, tokens)
     normed = last.ln_1(tokens)
-    cls = tokens[:, :1] + _attend(last, normed[:, :1], normed)
+    picked = (
+        torch.arange(len(images)),
+        torch.zeros(len(images)).long() if reader is None else reader,
+    )
+    whole = tokens[picked][:, None]
+    whole = whole + _attend(last, normed[picked][:, None], normed)
     value = F.linear(
         normed[:, 1:], last.attn.in_proj_weight.chunk(3)[2], last.attn.in_proj_bias.chunk(3)[2]
     )
     kept = tokens[:, 1:] if residual is None else tokens[:, 1:] * residual[:, None, None]
     dense = kept + last.attn.out_proj(value)
-    out = torch.cat([cls, dense], dim=1)
+    out = torch.cat([whole, dense], dim=1)
     out = visual.ln_post(out + last.mlp(last.ln_2(out))) @ visual.proj
     return out[:, 0], out[:, 1:]
 
@@ -107,14 +116,14 @@ class TinyClipLoss(nn.Module):
     def forward(self, batch: CaptionBatch) -> dict[str, Tensor]:
         """Parts ``picture``, ``region`` and ``glossary`` of the loss, each a scalar."""
         scale = self.model.logit_scale.exp().clamp(max=100)
-        cls, dense = view_features(self.model.visual, batch.images, batch.residual)
+        whole, dense = view_features(self.model.visual, batch.images, batch.reader, batch.residual)
         pooled = torch.einsum("rn,rne->re", batch.shares, dense.float()[batch.view])
         groups = (batch.captions, batch.texts, CLASSES, [*self.words, *batch.pairs])
         prompts = [prompt for group in groups for prompt in group]
         captions, texts, nouns, words = self._texts(prompts).split([len(g) for g in groups])
         meaning = torch.cat([self.meaning.to(words.device), batch.pair_class])
         return {
-            "picture": picture_caption_loss(F.normalize(cls.float(), dim=-1), captions, scale),
+            "picture": picture_caption_loss(F.normalize(whole.float(), dim=-1), captions, scale),
             "region": region_caption_loss(
                 F.normalize(pooled, dim=-1),
                 texts,

@@ -45,6 +45,14 @@ def test_colours_are_unknown_exactly_in_faded_views(store):
     assert all(bool(faded[batch.view == i].all()) for i in grey.nonzero().flatten().tolist())
 
 
+def test_half_of_the_views_are_read_from_a_patch_when_asked(store):
+    reader = draw(store, 2, 24).reader
+    assert 0 < int((reader > 0).sum()) < 24
+    assert int(reader.max()) <= 16
+    rng = np.random.default_rng(2)
+    assert not caption_batch(store, rng, 4, 32, 8, any_reader=False).reader.any()
+
+
 def test_pairs_are_those_that_training_draws(store):
     batch = draw(store, 0)
     assert not {f"{colour} {noun}" for colour, noun in SEEN_PAIRS} & held_out_pairs()

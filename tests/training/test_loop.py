@@ -26,7 +26,7 @@ class Fit(nn.Module):
         return {"copy": loss * float("nan") if self.calls == self.spoil else loss}
 
 
-def batches(rng):
+def batches(rng, _):
     return torch.from_numpy(rng.normal(size=(6, 4)).astype("float32"))
 
 
@@ -55,11 +55,11 @@ def test_a_broken_run_goes_on_as_if_nothing_had_happened(tmp_path):
     whole, _ = run(tmp_path / "whole")
     expected = list(read_log(tmp_path / "whole"))
 
-    def stopping(rng):
+    def stopping(rng, step):
         stopping.calls += 1
         if stopping.calls > 5:
             raise StopHereError
-        return batches(rng)
+        return batches(rng, step)
 
     stopping.calls = 0
     with pytest.raises(StopHereError):

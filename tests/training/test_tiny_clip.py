@@ -46,12 +46,25 @@ def test_the_value_path_may_lose_its_residual(clip):
     block = encoder.tower.last
     with torch.no_grad():
         kept = view_features(clip.visual, normalised)[1]
-        mixed = view_features(clip.visual, normalised, torch.tensor([1.0, 0.0]))[1]
+        mixed = view_features(clip.visual, normalised, residual=torch.tensor([1.0, 0.0]))[1]
         tokens = encoder.trunk(image).tokens[1:, 1:]
         branch = block.out(block.value(block.norm(tokens)))
         expected = encoder.tower.project(block.finish(torch.zeros_like(branch), branch))[1]
     assert torch.equal(mixed[0], kept[0])
     assert torch.allclose(mixed[1:], expected, atol=1e-5)
+
+
+def test_any_token_may_speak_for_the_picture(clip):
+    encoder = build_clip(CONFIG, None)
+    encoder.model.load_state_dict(clip.state_dict())
+    image = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        whole = view_features(
+            clip.visual, encoder.pad_and_normalize(image), reader=torch.tensor([0, 10])
+        )[0]
+        raw = encoder.readout(encoder.trunk(image), "vanilla").features.flatten(2)
+        assert torch.allclose(whole[0], encoder.encode_image(image)[0], atol=1e-5)
+    assert torch.allclose(whole[1], raw[1, :, 9], atol=1e-5)
 
 
 def test_short_prompts_are_encoded_exactly(clip, tokenizer):
