@@ -28,6 +28,11 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.heads import ClipDinoiserHead, MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
+from ovseg.mm.maskclip_plus import (  # noqa: E402
+    DeepLabV2Head,
+    MaskClipPlus,
+    MaskClipPlusHead,
+)
 from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
 from ovseg.mm.refiners import register_refiners  # noqa: E402
@@ -49,10 +54,13 @@ __all__ = [
     "PictureFolderDataset",
     "ClipBackbone",
     "ClipFeatures",
+    "DeepLabV2Head",
     "LoadLabels",
     "LoadPicture",
     "ClipDinoiserHead",
     "MaskClipHead",
+    "MaskClipPlus",
+    "MaskClipPlusHead",
     "OpenVocabIoUMetric",
     "OpenVocabSegmentor",
     "OverlayHook",

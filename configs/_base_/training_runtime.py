@@ -1,0 +1,12 @@
+# Runtime of a training in iterations: exact resume, safe checkpoints, honest stops, a log with curves.
+_base_ = ["default_runtime.py"]
+
+default_hooks = dict(
+    checkpoint=dict(type="SafeCheckpointHook", by_epoch=False, interval=500, max_keep_ckpts=2),
+)
+custom_hooks = [
+    dict(type="FiniteLossHook"),
+    dict(type="SkippedPicturesHook"),
+    dict(type="TrainingLogHook"),
+]
+randomness = dict(seed=0)
