@@ -1,4 +1,4 @@
-# Runtime of a training in iterations: exact resume, safe checkpoints, honest stops, a log with curves.
+# Runtime of a training in iterations: safe checkpoints, honest stops, a log with curves.
 _base_ = ["default_runtime.py"]
 
 default_hooks = dict(

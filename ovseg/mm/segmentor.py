@@ -18,6 +18,7 @@ from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
 from ovseg.mm.checkpoints import refuse_left_over, rename_clip, rename_head
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.training.recipes import build_recipe
 from ovseg.visualize.palette import distinct_colours
 from ovseg.vocabulary import Vocabulary
 
@@ -39,7 +40,8 @@ class OpenVocabSegmentor(BaseSegmentor):
         templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
         vocabulary: the classes, as `Vocabulary.parse` takes them; `set_vocabulary` changes them.
         test_cfg: windows and thresholds, see `ovseg.pipeline.build_pipeline`.
-        train_cfg: for mmseg's tools; not used.
+        train_cfg: how the head is trained, of a type in `ovseg.training.recipes.RECIPES`; None: not
+            at all. The towers of CLIP stay frozen, and checkpoints do not hold them.
         data_preprocessor: must leave RGB from 0 to 255; that is the default.
         pretrained: weights in place of `backbone.pretrained`.
         precision: "fp32", "bf16" or "fp16", of the picture tower.
@@ -86,6 +88,10 @@ class OpenVocabSegmentor(BaseSegmentor):
         self.decode_head = head(core=self.pipeline.head, templates=plain(templates))
         self.refiner = self.pipeline.refiner
         self.keep_logits = keep_logits
+        self.recipe = build_recipe(plain(train_cfg)) if train_cfg else None
+        if self.recipe is not None:
+            self.backbone.requires_grad_(False)
+            self.recipe.prepare(self.pipeline.head)
         if vocabulary is not None:
             self.set_vocabulary(plain(vocabulary))
         self.register_load_state_dict_pre_hook(_fit_checkpoint)
@@ -207,9 +213,41 @@ class OpenVocabSegmentor(BaseSegmentor):
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
         return self.decode_head(self.extract_feat(inputs))
 
+    @property
+    def frozen_parts(self) -> tuple[str, ...]:
+        """Parts that training does not change, and that checkpoints therefore need not hold."""
+        return ("backbone",) if self.recipe is not None else ()
+
+    def train(self, mode: bool = True) -> OpenVocabSegmentor:
+        """Switch to training; the frozen parts stay as they are at inference."""
+        super().train(mode)
+        for part in self.frozen_parts:
+            getattr(self, part).eval()
+        return self
+
+    def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the trained weights of a checkpoint under the names of the head's own files."""
+        prefix = "decode_head.core."
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in state.items()
+            if name.startswith(prefix)
+        }
+
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """Refuse to train; see `OpenVocabHead.loss`."""
-        return self.decode_head.loss(inputs, data_samples)
+        """Losses of the recipe that `train_cfg` names; no labels are needed.
+
+        Args:
+            inputs: (N, 3, H, W) RGB from 0 to 255.
+            data_samples: not looked at.
+
+        Raises:
+            ConfigError: there is no recipe, or the pictures are normalised.
+        """
+        if self.recipe is None:
+            return self.decode_head.loss(inputs, data_samples)
+        refuse_normalised(inputs)
+        return self.recipe.losses(self.pipeline.clip, self.pipeline.head, inputs / 255)
 
 
 def _without_padding(picture: Tensor, meta: Mapping[str, Any]) -> Tensor:

@@ -78,7 +78,7 @@ def affinity_prediction(projected: Tensor) -> Tensor:
 
 
 def dinoiser_losses(
-    prediction: Tensor, background: Tensor, alike: Tensor, foreground: Tensor
+    prediction: Tensor, background: Tensor, alike: Tensor, foreground: Tensor | None
 ) -> dict[str, Tensor]:
     """Both losses, to be summed.
 
@@ -88,16 +88,16 @@ def dinoiser_losses(
         prediction: (B, n, n) of `affinity_prediction`.
         background: (B, 1, h, w) output of the background convolution, positive for foreground.
         alike: (B, n, n) of `affinity_target`.
-        foreground: (B, 1, n) of `foreground_target`.
+        foreground: (B, 1, n) of `foreground_target`; None where nobody tells the foreground.
 
     Returns:
-        Scalars `loss_corr` and `loss_bkg`, means over all elements.
+        Scalars `loss_corr` and, with a foreground, `loss_bkg`, means over all elements.
     """
     entropy = functional.binary_cross_entropy_with_logits
-    return {
-        "loss_corr": entropy(prediction, alike),
-        "loss_bkg": entropy(background.flatten(2), foreground),
-    }
+    losses = {"loss_corr": entropy(prediction, alike)}
+    if foreground is not None:
+        losses["loss_bkg"] = entropy(background.flatten(2), foreground)
+    return losses
 
 
 def parameter_groups(head: nn.Module) -> list[dict[str, Iterable[nn.Parameter] | float]]:

@@ -31,7 +31,9 @@ class FiniteLossHook(Hook):
         Raises:
             RuntimeLimitError: it names the iteration and the losses.
         """
-        losses = {name: float(value) for name, value in (outputs or {}).items() if "loss" in name}
+        losses = {
+            name: float(value.detach()) for name, value in (outputs or {}).items() if "loss" in name
+        }
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
         if bad:
             values = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())

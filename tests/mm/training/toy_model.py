@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import torch
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
@@ -10,18 +13,26 @@ from torch import nn
 
 @MODELS.register_module(force=True)
 class ToySegmentor(BaseModel):
-    """Learns mean colours; the loss called `bad` is infinite from one iteration on."""
+    """Learns mean colours; one loss can become no number, or the process can die, at a call."""
 
-    def __init__(self, bad_from: int | None = None, data_preprocessor: dict | None = None) -> None:
+    def __init__(
+        self,
+        bad_from: int | None = None,
+        dies_at: int | None = None,
+        dropout: float = 0.5,
+        data_preprocessor: dict | None = None,
+    ) -> None:
         super().__init__(data_preprocessor)
-        self.layer = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+        self.layer = nn.Sequential(nn.Linear(3, 8), nn.Dropout(dropout), nn.Linear(8, 1))
         self.norm = nn.LayerNorm(3)
-        self.bad_from, self.calls = bad_from, 0
+        self.bad_from, self.dies_at, self.calls = bad_from, dies_at, 0
 
     def forward(self, inputs, data_samples=None, mode="loss"):
         colours = torch.stack([picture.float().mean((1, 2)) / 255 for picture in inputs])
         found = self.layer(self.norm(colours))
         self.calls += 1
+        if self.calls == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         bad = self.bad_from is not None and self.calls >= self.bad_from
         return {
             "loss_colour": (found - colours[:, :1]).square().mean(),

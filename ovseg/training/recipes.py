@@ -1,0 +1,149 @@
+"""How heads are trained: the frozen teachers, and the losses of a batch of pictures.
+
+A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when the first
+batch comes, so that a configuration with a recipe tests without them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.dino import DinoEncoder, build_dino
+from ovseg.encoders.found import FoundEncoder, build_found
+from ovseg.errors import ConfigError
+from ovseg.heads import Head
+from ovseg.heads.clip_dinoiser import ClipDinoiser
+from ovseg.plain_data import build
+from ovseg.training.dinoiser import (
+    GAMMA,
+    affinity_prediction,
+    affinity_target,
+    dinoiser_losses,
+    foreground_target,
+)
+
+__all__ = ["RECIPES", "DinoiserRecipe", "Recipe", "build_recipe"]
+
+
+class Recipe(ABC):
+    """What a head learns."""
+
+    @abstractmethod
+    def prepare(self, head: Head) -> None:
+        """Freeze what the recipe does not train.
+
+        Raises:
+            ConfigError: the recipe is not one for this head.
+        """
+
+    @abstractmethod
+    def losses(self, clip: ClipEncoder, head: Head, images: Tensor) -> dict[str, Tensor]:
+        """Named losses, to be summed, of pictures (B, 3, H, W) in [0, 1]."""
+
+
+class DinoiserRecipe(Recipe):
+    """CLIP-DINOiser's training: two convolutions learn DINO's affinity and FOUND's foreground.
+
+    Nothing but the convolutions is trained, and nothing but pictures is needed (section 3.3 of the
+    paper). Every frozen tower sees a batch once.
+
+    Args:
+        dino: arguments of `ovseg.encoders.dino.build_dino`.
+        found: arguments of `ovseg.encoders.found.build_found`; None teaches no foreground, and the
+            background convolution stays as it is.
+        gamma: least cosine of patches that are alike to DINO.
+        feats_type: what of DINO's last block is compared: "v", "k" or "q".
+    """
+
+    def __init__(
+        self,
+        dino: Mapping[str, Any],
+        found: Mapping[str, Any] | None = None,
+        gamma: float = GAMMA,
+        feats_type: str = "v",
+    ) -> None:
+        self._dino_options, self._found_options = dino, found
+        self.gamma, self.feats_type = gamma, feats_type
+        self.dino: DinoEncoder | None = None
+        self.found: FoundEncoder | None = None
+
+    def prepare(self, head: Head) -> None:
+        """Freeze the background convolution where nobody teaches it.
+
+        Raises:
+            ConfigError: the head has no convolutions.
+        """
+        if not isinstance(head, ClipDinoiser) or head.mode != "trained":
+            raise ConfigError(
+                "the recipe trains the convolutions of CLIP-DINOiser",
+                where="train_cfg",
+                expected='a decode_head of type ClipDinoiserHead with mode="trained"',
+            )
+        head.requires_grad_(True)
+        head.bkg_decoder.requires_grad_(self._found_options is not None)
+
+    def losses(self, clip: ClipEncoder, head: Head, images: Tensor) -> dict[str, Tensor]:
+        """Compare the head's affinity and foreground with those of the teachers.
+
+        Args:
+            clip: the encoder, frozen.
+            head: a `ClipDinoiser` in trained mode.
+            images: (B, 3, H, W) RGB in [0, 1], sides multiples of the patches.
+
+        Returns:
+            Scalars `loss_corr` and, with FOUND, `loss_bkg`.
+
+        Raises:
+            ConfigError: DINO and CLIP cut the pictures into different patches.
+            CheckpointError: weights of a teacher that cannot be had.
+        """
+        self._build_teachers(images.device)
+        with torch.no_grad():
+            trunk = clip.trunk(images, head.capture)
+            final = head.feats_idx == "final"
+            features = clip.readout(trunk, "value").features if final else trunk.tokens
+            inner = head.inner(clip, trunk, features)
+            seen = self.dino(images, self.feats_type)
+            _check_grids(trunk.grid, tuple(seen.shape[2:]))
+            alike = affinity_target(seen, self.gamma)
+            foreground = None
+            if self.found is not None:
+                foreground = foreground_target(self.found.foreground(images, trunk.grid))
+        prediction = affinity_prediction(head.obj_proj(inner))
+        background = head.background_logits(inner)
+        return dinoiser_losses(prediction, background, alike, foreground)
+
+    def _build_teachers(self, device: torch.device) -> None:
+        if self.dino is None:
+            self.dino = build_dino(**self._dino_options, device=device).requires_grad_(False)
+            if self._found_options is not None:
+                self.found = build_found(**self._found_options, device=device)
+                self.found.requires_grad_(False)
+
+
+RECIPES: dict[str, type[Recipe]] = {"DinoiserRecipe": DinoiserRecipe}
+"""Recipes by the names that configurations use."""
+
+
+def build_recipe(data: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from the `train_cfg` of a model.
+
+    Raises:
+        ConfigError: an unknown type, key or value.
+    """
+    return build(data, RECIPES, "train_cfg")
+
+
+def _check_grids(clip: tuple[int, int], dino: tuple[int, int]) -> None:
+    if tuple(clip) != tuple(dino):
+        raise ConfigError(
+            f"CLIP sees {clip[0]} x {clip[1]} patches, DINO {dino[0]} x {dino[1]}",
+            where="train_cfg.dino",
+            expected="a DINO with CLIP's patch size",
+        )

@@ -1,0 +1,114 @@
+"""Our training configurations, cut down to a few iterations."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import mmseg
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.apis import init_model
+from mmseg.registry import MODELS
+from safetensors.torch import load_file
+
+from ovseg.cli import main
+from ovseg.heads.clip_dinoiser import HEAD_KEYS
+from tests.mm.training.conftest import rows
+
+ROOT = Path(__file__).parents[3] / "configs"
+DINOISER = ROOT / "clip_dinoiser" / "clip_dinoiser_tiny_scenes.py"
+PLUS = ROOT / "maskclip_plus" / "maskclip_plus_tiny_scenes.py"
+TRAIN_TOOL = Path(mmseg.__file__).parent / ".mim" / "tools" / "train.py"
+FEW = [
+    "--cfg-options",
+    "train_cfg.max_iters=2",
+    "train_cfg.val_interval=2",
+    "train_dataloader.batch_size=2",
+    "train_dataloader.num_workers=0",
+    "train_dataloader.persistent_workers=False",
+    "train_dataloader.dataset.count=4",
+    "val_dataloader.dataset.count=1",
+    "val_dataloader.dataset.size=(64,64)",
+    "val_dataloader.num_workers=0",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scope():
+    init_default_scope("mmseg")
+
+
+def trained(config, folder):
+    words = [str(config), "--work-dir", str(folder), "--device", "cpu", *FEW]
+    assert main(["train", *words]) == 0
+    return load_file(folder / "weights.safetensors")
+
+
+def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
+    weights = trained(DINOISER, tmp_path)
+    assert set(weights) == set(HEAD_KEYS)
+    saved = torch.load(tmp_path / "iter_2.pth", weights_only=True)["state_dict"]
+    assert {name.rsplit("core.", 1)[-1] for name in saved} == set(HEAD_KEYS)
+    log = rows(tmp_path)
+    assert "loss_corr" in log[0]
+    assert "mIoU" in log[-1]
+    # Both forms of the weights make the model that the log measured.
+    for file in ("weights.safetensors", "iter_2.pth"):
+        head = init_model(str(DINOISER), str(tmp_path / file), device="cpu").pipeline.head
+        assert all(torch.equal(head.state_dict()[name], weights[name]) for name in HEAD_KEYS)
+
+
+def test_frozen_towers_stay_frozen_and_in_eval(tmp_path):
+    model = MODELS.build(Config.fromfile(DINOISER).model)
+    model.train()
+    assert not model.backbone.training
+    assert model.decode_head.training
+    trained_parts = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained_parts == {
+        "decode_head.core.obj_proj.weight",
+        "decode_head.core.obj_proj.bias",
+    }
+
+
+def test_maskclip_plus_learns_without_labels_and_keeps_no_teacher(tmp_path):
+    weights = trained(PLUS, tmp_path)
+    assert not [name for name in weights if "clip" in name or "teacher" in name]
+    text = weights["decode_head.text_embeddings"]
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(len(text)))
+    model = init_model(str(PLUS), str(tmp_path / "weights.safetensors"), device="cpu")
+    assert model.teacher is None
+    assert torch.equal(model.decode_head.text_embeddings, text)
+
+
+def test_the_train_tool_of_mmseg_trains_our_config(monkeypatch, tmp_path):
+    words = [str(DINOISER), "--work-dir", str(tmp_path), *FEW]
+    monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    runpy.run_path(str(TRAIN_TOOL), run_name="__main__")
+    assert set(load_file(tmp_path / "weights.safetensors")) == set(HEAD_KEYS)
+    assert (tmp_path / "curves.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(ROOT.glob("maskclip_plus/*_r*.py"))],
+    ids=lambda path: path.stem,
+)
+def test_published_recipes_build(path, monkeypatch):
+    config = Config.fromfile(path)
+    model = config.model
+    model.pretrained = None
+    model.backbone.update(depth=18, base_channels=4, stem_channels=4, norm_cfg={"type": "BN"})
+    module = model.decode_head.decode_module
+    module.update(in_channels=32, norm_cfg={"type": "BN"})
+    if "c1_in_channels" in module:
+        module.c1_in_channels = 4
+    built = MODELS.build(model)
+    names = built.decode_head.vocabulary.classes
+    assert built.num_classes == len(names) + (built.decode_head.bg_embeddings is not None)
+    assert config.train_cfg.max_iters == config.param_scheduler[-1].end
+    assert all(index < built.num_classes for index in built.unseen)
+    assert built.self_training or built.self_training_from is None or built.self_training_from > 1
