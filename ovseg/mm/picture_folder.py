@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,10 @@ class PictureFolderDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the pictures, each with its path."""
+        if not Path(self.data_root).is_dir():
+            raise DatasetError(
+                "no such folder", where=self.data_root, fix="set data_root to a folder of pictures"
+            )
         finder = find_pictures([self.data_root])
         try:
             finder.require_any()

@@ -62,7 +62,7 @@ def test_a_folder_of_unreadable_pictures_is_refused(folder):
 
 
 def test_no_folder_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="no pictures found"):
+    with pytest.raises(DatasetError, match="no such folder"):
         PictureFolderDataset(str(tmp_path / "nowhere"), pipeline=PIPELINE)
 
 

@@ -61,4 +61,3 @@ optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=5e-4),
 )
-default_hooks = dict(checkpoint=dict(interval=1000))

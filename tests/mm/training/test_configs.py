@@ -17,6 +17,9 @@ from safetensors.torch import load_file
 
 from ovseg.cli import main
 from ovseg.heads.clip_dinoiser import HEAD_KEYS
+from ovseg.mm.plain import plain
+from ovseg.training.dinoiser import LEARNING_RATES, MILESTONE
+from ovseg.training.recipes import build_recipe
 from tests.mm.training.conftest import rows
 
 ROOT = Path(__file__).parents[3] / "configs"
@@ -60,6 +63,20 @@ def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
     for file in ("weights.safetensors", "iter_2.pth"):
         head = init_model(str(DINOISER), str(tmp_path / file), device="cpu").pipeline.head
         assert all(torch.equal(head.state_dict()[name], weights[name]) for name in HEAD_KEYS)
+
+
+def test_the_published_recipe_of_clip_dinoiser():
+    config = Config.fromfile(ROOT / "clip_dinoiser" / "clip_dinoiser_vit_b16_imagenet.py")
+    recipe = build_recipe(plain(config.model.train_cfg))
+    assert recipe.gamma == 0.2
+    loader = config.train_dataloader
+    steps = -(-loader.dataset.draw // loader.batch_size) * config.train_cfg.max_epochs
+    assert steps == 6300
+    rate = config.optim_wrapper.optimizer.lr
+    factor = config.optim_wrapper.paramwise_cfg.custom_keys.bkg_decoder.lr_mult
+    rates = {"obj_proj": rate, "bkg_decoder": rate * factor}
+    assert rates == pytest.approx(LEARNING_RATES)
+    assert config.param_scheduler[0].milestones == [MILESTONE]
 
 
 def test_frozen_towers_stay_frozen_and_in_eval(tmp_path):
