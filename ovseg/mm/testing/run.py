@@ -135,6 +135,8 @@ def _check_vocabulary(config: Config, split: Split) -> None:
     words = config.model.get("vocabulary") or head.get("vocabulary")
     if words:
         found = Vocabulary.parse(words).classes
+        if head.get("learn_background"):
+            found = (*split.classes[:1], *found)
         check_class_order(split.classes, found, where=f"vocabulary {words!r}"[:80])
 
 
