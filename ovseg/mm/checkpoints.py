@@ -27,7 +27,14 @@ from ovseg.encoders.loading import fit_positions
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict
 from ovseg.errors import CheckpointError
 
-__all__ = ["keep_hash_true", "refuse_left_over", "rename_clip", "rename_head", "require_whole"]
+__all__ = [
+    "keep_hash_true",
+    "refuse_left_over",
+    "refuse_other_weights",
+    "rename_clip",
+    "rename_head",
+    "require_whole",
+]
 
 # "dataset_meta" must be there: without it mmseg guesses class names by their number.
 _META: Mapping[str, Any] = {"dataset_meta": {}}
@@ -117,21 +124,9 @@ def require_whole(part: nn.Module) -> None:
             for name, tensor in state.items()
             if name.startswith(prefix)
         }
-        own = module.state_dict()
         prefixes[:] = [prefix]
         if given:
-            _refuse(
-                {
-                    "missing": own.keys() - given.keys(),
-                    "left over": given.keys() - own.keys(),
-                    "of another shape": {
-                        name
-                        for name in own.keys() & given.keys()
-                        if own[name].shape != given[name].shape
-                    },
-                },
-                prefix,
-            )
+            refuse_other_weights(module.state_dict(), given, prefix)
 
     def settle(_: nn.Module, keys: Any) -> None:
         homes = tuple(prefixes)
@@ -139,6 +134,26 @@ def require_whole(part: nn.Module) -> None:
 
     part.register_load_state_dict_pre_hook(check)
     part.register_load_state_dict_post_hook(settle)
+
+
+def refuse_other_weights(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], prefix: str = ""
+) -> None:
+    """Refuse weights that are not exactly those of a module, by names and shapes.
+
+    Raises:
+        CheckpointError: it shows the first five names of each kind.
+    """
+    _refuse(
+        {
+            "missing": own.keys() - given.keys(),
+            "left over": given.keys() - own.keys(),
+            "of another shape": {
+                name for name in own.keys() & given.keys() if own[name].shape != given[name].shape
+            },
+        },
+        prefix,
+    )
 
 
 def refuse_left_over(state: Mapping[str, Tensor], parts: Iterable[str], prefix: str) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ovseg.errors import ConfigError
 from ovseg.files import write_atomic
+from ovseg.mm.checkpoints import refuse_other_weights
 
 __all__ = ["WEIGHTS", "SafeCheckpointHook", "WholeFileBackend"]
 
@@ -95,11 +96,24 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Leave out what was not trained and is named in the config."""
-        frozen = tuple(f"{part}." for part in getattr(_unwrap(runner.model), "frozen_parts", ()))
-        for key, prefix in (("state_dict", ""), ("ema_state_dict", "module.")):
+        for key in ("state_dict", "ema_state_dict"):
             for name in list(checkpoint.get(key, ())):
-                if name.removeprefix(prefix).startswith(frozen or ("\0",)):
+                if _is_frozen(name.removeprefix("module."), runner.model):
                     del checkpoint[key][name]
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on from a checkpoint of another model; mmengine would only log it.
+
+        Raises:
+            CheckpointError: names are missing, left over or of another shape.
+        """
+        if not runner._resume:
+            return
+        own, given = (
+            {name: value for name, value in state.items() if not _is_frozen(name, runner.model)}
+            for state in (_unwrap(runner.model).state_dict(), checkpoint["state_dict"])
+        )
+        refuse_other_weights(own, given)
 
     @contextmanager
     def _late_removal(self) -> Iterator[None]:
@@ -137,6 +151,11 @@ class SafeCheckpointHook(CheckpointHook):
 
 def _safetensors(state: dict[str, Tensor]) -> bytes:
     return save({name: tensor.clone().contiguous() for name, tensor in state.items()})
+
+
+def _is_frozen(name: str, model: nn.Module) -> bool:
+    frozen = getattr(_unwrap(model), "frozen_parts", ())
+    return name.startswith(tuple(f"{part}." for part in frozen))
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

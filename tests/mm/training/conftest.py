@@ -38,6 +38,7 @@ default_hooks = dict(
 )
 log_processor = dict(by_epoch={by_epoch})
 randomness = dict(seed=3)
+{extra}
 """
 
 
@@ -64,6 +65,7 @@ def write_config(tmp_path, pictures):
             "sampler": "DefaultSampler" if by_epoch else "InfiniteSampler",
             "loop": 'type="IterBasedTrainLoop", max_iters=8',
             "interval": 2,
+            "extra": "",
         }
         if by_epoch:
             values |= {"loop": "by_epoch=True, max_epochs=3", "interval": 1}

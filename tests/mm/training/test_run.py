@@ -88,6 +88,25 @@ def test_weights_alone_cannot_be_resumed(train, capfd):
     assert "a training cannot go on from it" in capfd.readouterr().err
 
 
+def test_a_checkpoint_of_another_model_is_refused(train, capfd):
+    train()
+    status, _ = train("--resume", "--cfg-options", "model.width=4")
+    assert status == 1
+    assert "3 of another shape: layer.0.bias" in capfd.readouterr().err
+
+
+def test_a_moving_average_is_what_is_kept(train):
+    average = {"extra": "custom_hooks = [dict(type='EMAHook')]"}
+    _, whole = train(name="whole", **average)
+    _, plain = train(name="plain")
+    _, folder = train(**average)
+    (folder / "iter_8.pth").unlink()
+    assert train("--resume", **average)[0] == 0
+    ours, theirs, last = (load_file(f / "weights.safetensors") for f in (folder, whole, plain))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not torch.equal(theirs["layer.0.weight"], last["layer.0.weight"])
+
+
 def test_a_loss_that_is_no_number_stops_with_its_name(train, capfd):
     status, folder = train("--cfg-options", "model.bad_from=5")
     assert status == 1

@@ -20,10 +20,11 @@ class ToySegmentor(BaseModel):
         bad_from: int | None = None,
         dies_at: int | None = None,
         dropout: float = 0.5,
+        width: int = 8,
         data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor)
-        self.layer = nn.Sequential(nn.Linear(3, 8), nn.Dropout(dropout), nn.Linear(8, 1))
+        self.layer = nn.Sequential(nn.Linear(3, width), nn.Dropout(dropout), nn.Linear(width, 1))
         self.norm = nn.LayerNorm(3)
         self.bad_from, self.dies_at, self.calls = bad_from, dies_at, 0
 
