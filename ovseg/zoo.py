@@ -355,6 +355,8 @@ _ENTRIES = (
         pretrained=f"asset:{_TINY_DINOISER.asset}",
         in_channels=128,
         channels=64,
+        # Nobody taught these convolutions a foreground: the drawn world has no FOUND.
+        clean_background=False,
     ),
     _clip_dinoiser_tiny(
         "clip-dinoiser-tiny-direct",
