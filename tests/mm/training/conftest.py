@@ -12,7 +12,7 @@ from PIL import Image
 from ovseg.cli import main
 
 CONFIG = """
-custom_imports = dict(imports=["ovseg.mm", "tests.mm.training.toy_model"])
+custom_imports = dict(imports=["ovseg.mm", "{toy}"])
 default_scope = "mmseg"
 model = dict(type="ToySegmentor")
 train_dataloader = dict(
@@ -66,6 +66,7 @@ def write_config(tmp_path, pictures):
             "loop": 'type="IterBasedTrainLoop", max_iters=8',
             "interval": 2,
             "extra": "",
+            "toy": "tests.mm.training.toy_model",
         }
         if by_epoch:
             values |= {"loop": "by_epoch=True, max_epochs=3", "interval": 1}

@@ -4,61 +4,59 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.mm.training.conftest import rows
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 
 
-def fork(job, **variables: str) -> int:
-    """Run a job in a copy of this process, which has imported everything; return its number."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        os.environ.update(variables)
-        os._exit(job())
-    finally:
-        os._exit(99)
+@pytest.fixture
+def train_apart(tmp_path, write_config):
+    """Run `tools/train.py` in new processes; return the exit status and the work folder."""
+
+    def run(*words, name="work", launcher=()):
+        config, folder = write_config(toy="toy_model"), tmp_path / name
+        command = [sys.executable, *launcher, str(ROOT / "tools" / "train.py"), str(config)]
+        command += ["--work-dir", str(folder), "--device", "cpu", *words]
+        path = os.pathsep.join(map(str, (ROOT, HERE)))
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        print(done.stderr)
+        return done.returncode, folder
+
+    return run
 
 
-def end(child: int) -> int:
-    """Wait for a process; its status, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def test_a_killed_training_goes_on_as_if_nothing_had_happened(train):
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(train, train_apart):
     _, whole = train(name="whole")
-    killed = ["--cfg-options", "model.dies_at=6"]
-    assert end(fork(lambda: train(*killed)[0])) == -signal.SIGKILL
+    status, folder = train_apart("--cfg-options", "model.dies_at=6")
+    assert status == -signal.SIGKILL
+    assert len(rows(folder)) == 5
     status, folder = train("--resume")
     assert status == 0
     assert rows(folder) == rows(whole)
 
 
-def test_two_processes_have_the_losses_of_one(train):
+def test_two_processes_have_the_losses_of_one(train, train_apart):
     options = ["--cfg-options", "model.dropout=0.0", "train_dataloader.batch_size={}"]
     one = [word.format(4) for word in options]
     two = [word.format(2) for word in options]
     status, alone = train(*one, name="one")
     assert status == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    variables = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    children = [
-        fork(
-            lambda: train(*two, "--launcher", "pytorch", name="two")[0],
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            **variables,
-        )
-        for rank in range(2)
-    ]
-    assert [end(child) for child in children] == [0, 0]
-    together = alone.with_name("two")
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
+    status, together = train_apart(*two, "--launcher", "pytorch", name="two", launcher=torchrun)
+    assert status == 0
     for ours, theirs in zip(rows(together), rows(alone), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-6)
