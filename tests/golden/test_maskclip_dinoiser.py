@@ -19,6 +19,7 @@ VARIANTS = {"": {"act_layer": "gelu", "ln_eps": 1e-6}, "_quick": {"act_layer": "
 
 
 @cache
+@torch.inference_mode(False)  # it is kept for tests that need gradients
 def encoder(folder: Path, variant: str | None) -> ClipEncoder:
     """The tiny CLIP as MaskCLIP runs it ("" or "_quick"), or as it is (None: CLIP-DINOiser)."""
     files = (folder / "tiny_clip.json", folder / "tiny_clip.safetensors")

@@ -106,7 +106,7 @@ def test_without_affinity_cut_every_patch_counts(clip, text):
 @torch.inference_mode()
 def test_cleaning_gives_doubtful_patches_to_every_query_of_the_background(clip, text):
     images = torch.rand(1, 3, 32, 32)
-    head = trained(clip, delta=1.0)
+    head = trained(clip, delta=1.0, temperature=1.0)
     head.bkg_decoder.bias.fill_(-100.0)
     cleaned = scores(head, clip, images, text, WORDS)
     plain = scores(head, clip, images, text)

@@ -56,4 +56,5 @@ def test_the_drawn_page_shows_what_was_measured_and_what_was_not(tmp_path):
     (tmp_path / "maskclip_tiny.json").write_text(json.dumps(result))
     page = tool.page(tmp_path)
     assert "49.13" in line_of(page, "maskclip_tiny")
-    assert "Not measured yet: maskclip_tiny_pamr" in page
+    missing = page.rpartition("Not measured yet: ")[2].rstrip(".\n").split(", ")
+    assert missing == [name for name in tool.names() if name != "maskclip_tiny"]
