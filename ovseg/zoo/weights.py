@@ -1,0 +1,78 @@
+"""Files of weights that the zoo's models are made of."""
+
+from __future__ import annotations
+
+from ovseg.zoo.entry import Weights
+
+_OPENAI = "https://openaipublic.azureedge.net/clip/models"
+_DINO = "https://dl.fbaipublicfiles.com/dino"
+
+TINY_CLIP = Weights(
+    name="tiny CLIP of the drawn world",
+    licence="Apache-2.0",
+    size="9 MB",
+    asset="clip_tiny.safetensors",
+)
+OPENAI_B16 = Weights(
+    name="OpenAI CLIP ViT-B/16",
+    licence="MIT",
+    size="335 MB",
+    tag="openai",
+    hub="timm/vit_base_patch16_clip_224.openai",
+    url=f"{_OPENAI}/5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f/ViT-B-16.pt",
+    sha256="5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
+)
+OPENAI_L14 = Weights(
+    name="OpenAI CLIP ViT-L/14",
+    licence="MIT",
+    size="890 MB",
+    tag="openai",
+    hub="timm/vit_large_patch14_clip_224.openai",
+    url=f"{_OPENAI}/b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt",
+    sha256="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+)
+LAION_B16 = Weights(
+    name="LAION-2B CLIP ViT-B/16",
+    licence="MIT",
+    size="599 MB",
+    tag="laion2b_s34b_b88k",
+    hub="laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
+)
+CLIP_DINOISER = Weights(
+    name="CLIP-DINOiser's convolutions",
+    licence="see github.com/wysoczanska/clip_dinoiser",
+    size="7 MB",
+    url="https://github.com/wysoczanska/clip_dinoiser/raw/main/checkpoints/last.pt",
+)
+DINO_B16 = Weights(
+    name="DINO ViT-B/16",
+    licence="Apache-2.0",
+    size="343 MB",
+    tag="dino",
+    hub="timm/vit_base_patch16_224.dino",
+    files=("model.safetensors", "pytorch_model.bin"),
+)
+FOUND_DINO = Weights(
+    name="DINO ViT-S/8, 300 epochs, for FOUND",
+    licence="Apache-2.0",
+    size="87 MB",
+    url=f"{_DINO}/dino_deitsmall8_300ep_pretrain/dino_deitsmall8_300ep_pretrain.pth",
+)
+FOUND = Weights(
+    name="FOUND's decoder",
+    licence="see github.com/valeoai/FOUND",
+    size="3 kB",
+    url="https://github.com/valeoai/FOUND/raw/main/data/weights/decoder_weights.pt",
+)
+TINY_DINOISER = Weights(
+    name="CLIP-DINOiser's convolutions for the tiny CLIP",
+    licence="Apache-2.0",
+    size="1 MB",
+    asset="clip_dinoiser_tiny.safetensors",
+)
+TINY_DINO = Weights(
+    name="tiny DINO of the drawn world",
+    licence="Apache-2.0",
+    size="2 MB",
+    asset="dino_tiny.safetensors",
+)
