@@ -7,7 +7,7 @@ Trident section 4 (attention given from outside).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,6 +19,9 @@ from torch.nn import functional
 from ovseg.errors import ConfigError
 
 ATTN_SCALES = ("sqrt_d", "none")
+
+SELF_PARTS = {"qq": "q", "kk": "k", "vv": "v", "csa": "qk", "all": "qkv"}
+"""Projections by which self-self attention compares tokens, by the name of the read-out."""
 
 
 class LastBlock(Protocol):
@@ -74,9 +77,35 @@ def _scale(name: str, width: int) -> float:
     return width**-0.5 if name == "sqrt_d" else 1.0
 
 
-def _project(block: LastBlock, normed: Tensor, part: str) -> Tensor:
-    project = {"q": block.query, "k": block.key, "v": block.value}[part]
-    return split_heads(project(normed), block.heads)
+def project_parts(block: LastBlock, normed: Tensor, parts: str) -> dict[str, Tensor]:
+    """Queries "q", keys "k" and values "v" of normed tokens, each (B, N, D), by their letters."""
+    projections = {"q": block.query, "k": block.key, "v": block.value}
+    return {part: projections[part](normed) for part in parts}
+
+
+def attend(projected: Mapping[str, Tensor], name: str, heads: int, attn_scale: str) -> Tensor:
+    """Values mixed by self-self attention, no matrix of tokens x tokens being kept.
+
+    Args:
+        projected: the letters of `SELF_PARTS[name]` and "v", each (B, N, D).
+        name: "all" is softmax(s (q q^T + k k^T + v v^T) / 3) v; the others are the sum over their
+            parts of softmax(s x x^T) v, so the weights of "csa" sum to 2.
+        heads: number of heads.
+        attn_scale: "sqrt_d" or "none".
+
+    Returns:
+        (B, N, D).
+    """
+    split = {part: split_heads(x, heads) for part, x in projected.items()}
+    value, parts = split["v"], SELF_PARTS[name]
+    scale = _scale(attn_scale, value.shape[-1])
+    if name == "all":
+        compared = [torch.cat([split[part] for part in parts], dim=-1)]
+        scale /= 3
+    else:
+        compared = [split[part] for part in parts]
+    mixed = [functional.scaled_dot_product_attention(x, x, value, scale=scale) for x in compared]
+    return join_heads(mixed[0] if len(mixed) == 1 else torch.stack(mixed).sum(0))
 
 
 def own_value(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:
@@ -84,23 +113,10 @@ def own_value(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:
     return block.value(normed)
 
 
-def self_attention(block: LastBlock, normed: Tensor, attn_scale: str, *, parts: str) -> Tensor:
-    """Sum over the parts of softmax(s x x^T) v, x = q, k or v; rows of "qk" sum to 2 (CSA)."""
-    value = _project(block, normed, "v")
-    mixed = torch.zeros_like(value)
-    for part in parts:
-        x = value if part == "v" else _project(block, normed, part)
-        scale = _scale(attn_scale, x.shape[-1])
-        mixed = mixed + functional.scaled_dot_product_attention(x, x, value, scale=scale)
-    return join_heads(mixed)
-
-
-def joint_attention(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:
-    """softmax(s (q q^T + k k^T + v v^T) / 3) v, as one attention over concatenated channels."""
-    q, k, v = (_project(block, normed, part) for part in "qkv")
-    x = torch.cat([q, k, v], dim=-1)
-    scale = _scale(attn_scale, v.shape[-1]) / 3
-    return join_heads(functional.scaled_dot_product_attention(x, x, v, scale=scale))
+def self_attention(block: LastBlock, normed: Tensor, attn_scale: str, *, name: str) -> Tensor:
+    """Self-self attention over all tokens, see `attend`."""
+    parts = "".join(dict.fromkeys(SELF_PARTS[name] + "v"))
+    return attend(project_parts(block, normed, parts), name, block.heads, attn_scale)
 
 
 @dataclass(frozen=True)
@@ -119,11 +135,7 @@ class ReadOut:
 READOUTS: dict[str, ReadOut | None] = {
     "value": ReadOut(own_value, finish=True),
     "value_only": ReadOut(own_value),
-    "qq": ReadOut(partial(self_attention, parts="q")),
-    "kk": ReadOut(partial(self_attention, parts="k")),
-    "vv": ReadOut(partial(self_attention, parts="v")),
-    "csa": ReadOut(partial(self_attention, parts="qk")),
-    "all": ReadOut(joint_attention),
+    **{name: ReadOut(partial(self_attention, name=name)) for name in SELF_PARTS},
     "vanilla": None,
 }
 

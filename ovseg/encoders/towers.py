@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -68,8 +69,10 @@ class VisionTower(ABC):
         position_key: name of the position table in the model's state dict.
         position_prefix: rows of that table that belong to no patch.
         position_rule: see `resize_positions`.
+        unit_content: whether DeCLIP gives patches unit length before it pools regions of them.
     """
 
+    unit_content: ClassVar[bool] = False
     visual: nn.Module
     patch_size: int
     width: int

@@ -73,6 +73,7 @@ class VitBlock:
 class VitTower(VisionTower):
     """OpenAI-style vision transformer: class token, learned positions, `ln_pre`, `ln_post`."""
 
+    unit_content = True
     visual: VisionTransformer
     position_key = "visual.positional_embedding"
     position_prefix = 1
