@@ -22,7 +22,7 @@ from ovseg.heads import ClipDinoiser, Head, MaskClip
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import WindowGrid
+from ovseg.inference.windows import WindowGrid, whole
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
 from ovseg.refine import Pamr, Refiner
@@ -181,7 +181,8 @@ class Pipeline:
             image: (3, H', W') RGB in [0, 1].
             vocabulary: the classes.
             out_size: (H, W) of the result.
-            picture: (H, W, 3) uint8 RGB for the refiner; None makes it from `image`.
+            picture: (H, W, 3) uint8 RGB, of the result's size, for a refiner or a head that looks
+                at it; None makes it from `image`.
             want_scores: also return probabilities.
 
         Raises:
@@ -195,11 +196,12 @@ class Pipeline:
         text = self.text(vocabulary)
         background = vocabulary.background or 0
         threshold = self.settings.threshold
+        picture = self._picture(image, out_size, picture)
 
         def attempt(pieces: tuple[int, int | None]) -> Decoded:
             batch, numbers = pieces
             options = self._decode_options(vocabulary, numbers)
-            scores, grid = self._scores(image, text, vocabulary, batch)
+            scores, grid = self._scores(image, text, vocabulary, batch, out_size, picture)
             found = decode(
                 scores,
                 grid,
@@ -211,16 +213,21 @@ class Pipeline:
             )
             if self.refiner is None:
                 return found
-            seen = _picture_of(image, out_size) if picture is None else picture
             wanted = partial(maps, scores, grid, out_size, **options)
             return self.refiner.refine(
-                seen, found, wanted, threshold=threshold, background=background
+                picture, found, wanted, threshold=threshold, background=background
             )
 
         return self._within_memory(attempt, image, len(text), out_size)
 
     @torch.inference_mode()
-    def probabilities(self, image: Tensor, vocabulary: Words, out_size: tuple[int, int]) -> Tensor:
+    def probabilities(
+        self,
+        image: Tensor,
+        vocabulary: Words,
+        out_size: tuple[int, int],
+        picture: np.ndarray | None = None,
+    ) -> Tensor:
         """Return the probability (K, H, W) of every class, before threshold and refiner.
 
         For other programs that want whole maps; labels are to be had for far less memory.
@@ -229,6 +236,7 @@ class Pipeline:
             image: (3, H', W') RGB in [0, 1].
             vocabulary: the classes.
             out_size: (H, W) of the result.
+            picture: as in `predict`.
 
         Raises:
             InputError: another shape, or values that are no picture's.
@@ -237,23 +245,43 @@ class Pipeline:
         """
         _check_image(image)
         vocabulary = Vocabulary.parse(vocabulary)
+        out_size = tuple(out_size)
         text = self.text(vocabulary)
+        picture = self._picture(image, out_size, picture)
 
         def attempt(pieces: tuple[int, int | None]) -> Tensor:
             batch, numbers = pieces
-            scores, grid = self._scores(image, text, vocabulary, batch)
+            scores, grid = self._scores(image, text, vocabulary, batch, out_size, picture)
             classes = range(len(vocabulary.classes))
             options = self._decode_options(vocabulary, numbers)
-            return maps(scores, grid, tuple(out_size), classes, **options)
+            return maps(scores, grid, out_size, classes, **options)
 
-        return self._within_memory(attempt, image, len(text), tuple(out_size))
+        return self._within_memory(attempt, image, len(text), out_size)
+
+    def _picture(
+        self, image: Tensor, out_size: tuple[int, int], picture: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Return the picture that a refiner or the head looks at; None where nobody does."""
+        if picture is None and (self.refiner is not None or self.head.wants_picture):
+            return _picture_of(image, out_size)
+        return picture
 
     def _scores(
-        self, image: Tensor, text: Tensor, vocabulary: Vocabulary, batch: int
+        self,
+        image: Tensor,
+        text: Tensor,
+        vocabulary: Vocabulary,
+        batch: int,
+        out_size: tuple[int, int],
+        picture: np.ndarray | None,
     ) -> tuple[ScoreGrid, WindowGrid]:
-        grid = self.settings.windows(tuple(image.shape[1:]))
-        image = image.to(self.device)
-        return self.head(self.clip, image, grid, text, batch, vocabulary), grid
+        """Return the scores, and the windows that they lie in for decode."""
+        settings = self.settings
+        least = settings.crop_size if settings.mode == "slide" else (1, 1)
+        image = self.head.fit(self.clip, image.to(self.device), least)
+        grid = settings.windows(tuple(image.shape[1:]))
+        scores = self.head(self.clip, image, grid, text, batch, vocabulary, picture)
+        return scores, whole(out_size) if self.head.joined else grid
 
     def _decode_options(self, vocabulary: Vocabulary, numbers: int | None) -> dict[str, Any]:
         return {
@@ -339,7 +367,7 @@ def build_pipeline(
     clip = build_clip(**backbone, device=device, precision=precision)
     return Pipeline(
         clip,
-        head,
+        head.to_precision(precision),
         refiner=refiner,
         templates=spec.get("templates", "imagenet80"),
         settings=settings.fit_patch(clip.patch_size, strict=strict),

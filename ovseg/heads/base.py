@@ -14,6 +14,8 @@ from ovseg.inference.tiles import KINDS
 from ovseg.inference.windows import WindowGrid, window_batches
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
     from ovseg.vocabulary import Vocabulary
@@ -30,11 +32,16 @@ class Head(nn.Module, ABC):
         kind: "logits" or "probs", what the scores are; see `ovseg.inference.decode.decode`.
         temperature: factor of the scores inside a softmax over the queries.
         capture: inner tokens that the head needs of a trunk, as in `ClipEncoder.trunk`.
+        wants_picture: whether `forward` looks at the picture itself, beside the network's view.
+        joined: whether the scores are of the picture as a whole, evenly stretched over it; else
+            of the windows side by side.
     """
 
     kind: str
     temperature: float
     capture: ClassVar[tuple[str, ...]] = ()
+    wants_picture: bool = False
+    joined: bool = False
 
     def check(self, clip: ClipEncoder) -> None:  # noqa: B027 - most heads take any encoder
         """Refuse an encoder that the head cannot work with.
@@ -48,6 +55,24 @@ class Head(nn.Module, ABC):
         """The temperature that decode takes for this head's scores."""
         return self.temperature
 
+    def fit(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
+        """Bring a picture (3, H, W) to the size on which windows are laid; most keep its own.
+
+        Args:
+            clip: the encoder.
+            image: RGB in [0, 1], of the network's size.
+            least: (height, width) of a window.
+        """
+        return image
+
+    def to_precision(self, precision: str) -> Head:
+        """Cast towers of the head's own, in place; most heads have none.
+
+        Args:
+            precision: "fp32", "bf16" or "fp16".
+        """
+        return self
+
     @abstractmethod
     def forward(
         self,
@@ -57,6 +82,7 @@ class Head(nn.Module, ABC):
         text: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
+        picture: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows.
 
@@ -67,6 +93,7 @@ class Head(nn.Module, ABC):
             text: (Q, E) unit rows.
             batch: windows that go through a tower at a time.
             vocabulary: the classes behind `text`, for heads that treat the background apart.
+            picture: (H, W, 3) uint8 RGB, the picture at its own size, where `wants_picture`.
         """
 
 
@@ -99,6 +126,7 @@ class WindowHead(Head):
         text: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
+        picture: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
         lazy, found = self.lazy, []

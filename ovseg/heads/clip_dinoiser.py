@@ -28,6 +28,8 @@ from ovseg.inference.windows import WindowGrid, window_batches
 from ovseg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
 
@@ -235,6 +237,7 @@ class ClipDinoiser(WindowHead):
         text: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
+        picture: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
         clean = self.cleans(vocabulary)

@@ -198,7 +198,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         labels = torch.from_numpy(found.labels.astype("int64"))[None].to(picture.device)
         sample.pred_sem_seg = PixelData(data=_unflip(labels, meta))
         if self.keep_logits:
-            maps = self.pipeline.probabilities(image, self.vocabulary, size)
+            maps = self.pipeline.probabilities(image, self.vocabulary, size, pixels)
             logits = maps.clamp_min(torch.finfo(maps.dtype).tiny).log_()
             sample.seg_logits = PixelData(data=_unflip(logits, meta))
 
