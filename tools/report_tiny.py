@@ -16,9 +16,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from safetensors.torch import load_file
 
 from ovseg.encoders.dino import build_dino
+from ovseg.encoders.sam import build_sam
 from ovseg.encoders.weights import sha256
 from ovseg.evaluation.confusion import IoUCounts
 from ovseg.evaluation.drawn import EVALUATION_SEEDS, chance, held_out_pairs, score, synonym_list
@@ -28,7 +28,7 @@ from ovseg.scenes.stuff import STUFF
 from ovseg.segmenter import Segmenter, load
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_affinity import pair_accuracy
-from ovseg.training.tiny_sam import build_sam, prompt_iou
+from ovseg.training.tiny_sam import prompt_iou
 from ovseg.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -175,11 +175,9 @@ def companion_lines(seeds: range) -> list[str]:
                     f"| {found['accuracy' + key]:.1f} |"
                 )
         if (ASSETS / "sam_tiny.safetensors").exists():
-            config = json.loads((ASSETS / "sam_tiny.json").read_text(encoding="utf-8"))
-            sam = build_sam(config).eval()
-            sam.load_state_dict(load_file(ASSETS / "sam_tiny.safetensors"))
-            store = SceneStore(Path(folder), seeds, config["image_encoder"]["img_size"])
-            iou = prompt_iou(sam, store, min(len(store), 64))["mask_iou"]
+            sam = build_sam("asset:sam_tiny", "asset:sam_tiny")
+            store = SceneStore(Path(folder), seeds, sam.side)
+            iou = prompt_iou(sam.model, store, min(len(store), 64))["mask_iou"]
             rows.append(f"| `sam_tiny` | mean IoU of one mask, mixed prompts | {iou:.1f} |")
     return rows
 

@@ -21,13 +21,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ovseg.encoders.dino import build_vit
+from ovseg.encoders.sam import build_sam_network
 from ovseg.scenes import SPLITS
 from ovseg.training.caption_batches import caption_batch
 from ovseg.training.loop import Schedule, fit
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_affinity import AffinityLoss, pair_accuracy, patch_batch
 from ovseg.training.tiny_clip import TinyClipLoss, validate
-from ovseg.training.tiny_sam import PromptLoss, build_sam, prompt_batch, prompt_iou
+from ovseg.training.tiny_sam import PromptLoss, prompt_batch, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
 SCENE = 224
@@ -85,7 +86,7 @@ def train_dino(args: argparse.Namespace, config: dict, schedule: Schedule, batch
 
 def train_sam(args: argparse.Namespace, config: dict, schedule: Schedule, batch: int) -> nn.Module:
     """Train the tiny promptable SAM."""
-    model = build_sam(config).to(args.device)
+    model = build_sam_network(config).to(args.device)
     train, check = stores(args, config["image_encoder"]["img_size"], args.count // 4)
     fit(
         PromptLoss(model),

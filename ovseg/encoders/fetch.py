@@ -78,6 +78,28 @@ class Remote:
         return ", ".join(parts + ([f"sha256 {self.sha256}"] if self.sha256 else []))
 
 
+_SAM = "https://dl.fbaipublicfiles.com/segment_anything"
+
+SAM_FILES = {
+    "vit_b": Remote(
+        url=f"{_SAM}/sam_vit_b_01ec64.pth",
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        size="375 MB",
+    ),
+    "vit_l": Remote(
+        url=f"{_SAM}/sam_vit_l_0b3195.pth",
+        sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        size="1.2 GB",
+    ),
+    "vit_h": Remote(
+        url=f"{_SAM}/sam_vit_h_4b8939.pth",
+        sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        size="2.6 GB",
+    ),
+}
+"""Meta's weights of SAM, by the size of the picture encoder."""
+
+
 def parse_remote(text: str) -> Remote | None:
     """Read "https://..." or "hf-hub:OWNER/NAME[/FILE]"; None for anything else.
 

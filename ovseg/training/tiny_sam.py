@@ -7,46 +7,19 @@ the mask, and a regression of the mask's IoU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from segment_anything.modeling import (
-    ImageEncoderViT,
-    MaskDecoder,
-    PromptEncoder,
-    Sam,
-    TwoWayTransformer,
-)
+from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
 from ovseg.training.scene_store import SceneStore
 
-__all__ = ["PromptBatch", "PromptLoss", "build_sam", "prompt_batch", "prompt_iou"]
+__all__ = ["PromptBatch", "PromptLoss", "prompt_batch", "prompt_iou"]
 
 _PER_PICTURE = 6
-
-
-def build_sam(config: dict) -> Sam:
-    """The SAM of a JSON configuration of segment_anything's constructor arguments."""
-    encoder = dict(config["image_encoder"])
-    eps = encoder.pop("norm_eps")
-    prompts = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in config["prompt_encoder"].items()
-    }
-    decoder = dict(config["mask_decoder"])
-    return Sam(
-        image_encoder=ImageEncoderViT(norm_layer=partial(nn.LayerNorm, eps=eps), **encoder),
-        prompt_encoder=PromptEncoder(**prompts),
-        mask_decoder=MaskDecoder(
-            **{**decoder, "transformer": TwoWayTransformer(**decoder["transformer"])}
-        ),
-        pixel_mean=config["pixel_mean"],
-        pixel_std=config["pixel_std"],
-    )
 
 
 @dataclass

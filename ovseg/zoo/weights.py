@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ovseg.encoders.fetch import SAM_FILES
 from ovseg.zoo.entry import Weights
 
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
@@ -76,3 +77,26 @@ TINY_DINO = Weights(
     size="2 MB",
     asset="dino_tiny.safetensors",
 )
+TINY_SAM = Weights(
+    name="tiny SAM of the drawn world",
+    licence="Apache-2.0",
+    size="2 MB",
+    asset="sam_tiny.safetensors",
+)
+
+
+def _sam(size: str, name: str) -> Weights:
+    file = SAM_FILES[size]
+    return Weights(
+        name=name,
+        licence="Apache-2.0",
+        size=file.size or "",
+        tag="sa1b",
+        url=file.url,
+        sha256=file.sha256,
+    )
+
+
+SAM_B = _sam("vit_b", "SAM ViT-B")
+SAM_L = _sam("vit_l", "SAM ViT-L")
+SAM_H = _sam("vit_h", "SAM ViT-H")

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import ovseg
+from ovseg.encoders.sam import build_sam_network
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_sam import (
     PromptLoss,
-    build_sam,
     mask_iou,
     mask_loss,
     prompt_batch,
@@ -30,7 +30,7 @@ def small(tmp_path_factory):
     }
     config["prompt_encoder"] |= {"image_embedding_size": [8, 8], "input_image_size": [64, 64]}
     torch.manual_seed(0)
-    return build_sam(config), SceneStore(tmp_path_factory.mktemp("sam"), range(4), 64)
+    return build_sam_network(config), SceneStore(tmp_path_factory.mktemp("sam"), range(4), 64)
 
 
 def test_prompts_lie_on_their_masks(small):
@@ -76,5 +76,5 @@ def test_validation_is_a_percentage(small):
 
 
 def test_the_bundled_configuration_is_small_enough():
-    model = build_sam(json.loads((ASSETS / "sam_tiny.json").read_text()))
+    model = build_sam_network(json.loads((ASSETS / "sam_tiny.json").read_text()))
     assert sum(p.numel() for p in model.parameters()) * 2 < 2e6
