@@ -1,0 +1,91 @@
+"""What proposes masks, and what a proposal is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ovseg.errors import InputError
+
+if TYPE_CHECKING:
+    from ovseg.encoders.clip import ClipEncoder
+    from ovseg.vocabulary import Vocabulary
+
+__all__ = ["MaskProposals", "ProposalRequest", "Proposer"]
+
+
+@dataclass(frozen=True)
+class ProposalRequest:
+    """A picture, and what is looked for in it.
+
+    Attributes:
+        image: (3, h, w) RGB in [0, 1], as the network sees it ("test size"), on its device.
+        text: (C, E) unit rows, the words.
+        clip: the encoder that they come from, for proposers that look through it.
+        vocabulary: the classes behind `text`.
+        picture_size: (H, W) of the picture before it was resized to test size.
+        batch: pictures that go through a tower at a time.
+    """
+
+    image: Tensor
+    text: Tensor
+    clip: ClipEncoder
+    vocabulary: Vocabulary | None
+    picture_size: tuple[int, int]
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class MaskProposals:
+    """Masks of one picture at test size; they may overlap and need not cover it.
+
+    Attributes:
+        prob: (Q, h, w) probability of belonging, float from 0 to 1; or bool for hard masks.
+        class_logits: (Q, C + 1) scores of the words, those of "no object" last, before a softmax
+            over all of them; None from a source that knows no words.
+        quality: (Q) from 0 to 1, how good a mask is by its source's own judgement; None where
+            it has none.
+
+    Raises:
+        InputError: parts that do not fit each other.
+    """
+
+    prob: Tensor
+    class_logits: Tensor | None = None
+    quality: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.prob.ndim != 3:
+            raise InputError(f"masks of shape {tuple(self.prob.shape)}", expected="(Q, h, w)")
+        for name in ("class_logits", "quality"):
+            part = getattr(self, name)
+            if part is not None and len(part) != len(self.prob):
+                raise InputError(f"{len(part)} rows of {name} for {len(self.prob)} masks")
+
+    @property
+    def hard(self) -> bool:
+        """Whether a pixel belongs to a mask or not, with nothing between."""
+        return self.prob.dtype == torch.bool
+
+
+class Proposer(nn.Module, ABC):
+    """Proposes masks.
+
+    Arguments of a proposer's constructor are kept as attributes of the same names. Weights of its
+    own (backbone, decoders, the row for "no object") are its parameters.
+    """
+
+    def check(self, clip: ClipEncoder) -> None:  # noqa: B027 - most proposers take any encoder
+        """Refuse an encoder that the proposer cannot work with.
+
+        Raises:
+            ConfigError: it is one.
+        """
+
+    @abstractmethod
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        """Return masks of a picture, (Q, h, w) at the size of `request.image`; Q may be 0."""
