@@ -1,0 +1,119 @@
+"""DeCLIP's regions, words and windows against the arrays of its own code."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.decoupled import content
+from ovseg.regions import (
+    RegionClassification,
+    mask_mean,
+    mask_pool,
+    region_features,
+    roi_grid,
+    roi_pool,
+    top_hits,
+)
+from tests.golden.conftest import cases
+from tests.golden.declip_towers import eva_encoder, siglip_encoder, vit_encoder
+from tests.golden.test_declip_dense import close, tensors
+
+FAMILY = "declip"
+ENCODERS = {"eva": eva_encoder, "siglip": siglip_encoder, "vit": vit_encoder}
+
+
+@cache
+@torch.inference_mode(False)
+def encoder(folder: Path, name: str) -> ClipEncoder:
+    """An encoder of the family whose pictures are normalised already."""
+    clip = ENCODERS[name](folder)
+    clip.mean.zero_()
+    clip.std.fill_(1)
+    return clip
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "pool_*"))
+@torch.inference_mode()
+def test_pooling(path: Path) -> None:
+    _, name, mode = path.stem.split("_")
+    case, clip = tensors(path), encoder(path.parent, name)
+    scale = "sqrt_d" if name == "vit" else "none"
+    dense = content(clip.tower, clip.trunk(case["image"]), mode, scale)
+    close(dense, case["dense"], "dense")
+    counts = case["counts"].tolist()
+    boxes, masks = case["boxes"].split(counts), case["masks"].split(counts)
+    close(roi_grid(dense, boxes, 1).flatten(1), case["roi_raw"], "roi_raw")
+    close(roi_pool(dense, boxes), case["roi"], "roi")
+    close(mask_mean(dense, masks), case["mask_raw"], "mask_raw")
+    close(mask_pool(dense, masks), case["mask"], "mask")
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "siglip_dense*"))
+@torch.inference_mode()
+def test_pooling_of_siglip(path: Path) -> None:
+    case, clip = tensors(path), encoder(path.parent, "siglip")
+    for name in [name for name in case if name.startswith("roi_")]:
+        size = name.removeprefix("roi_")
+        dense = content(clip.tower, clip.trunk(case[f"image_{size}"]), "qq")
+        boxes = case[f"boxes_{size}"].split([1, len(case[name]) - 1])
+        close(roi_grid(dense, boxes, 1).flatten(1), case[name], name)
+
+
+def regions_of(case: dict[str, Tensor]) -> dict[str, object]:
+    """Boxes, masks and crops of the slots that hold a region, and their labels."""
+    slots = case["boxes"]
+    valid = slots[..., 5] > 0.5
+    return {
+        "boxes": [each[kept, :4] for each, kept in zip(slots, valid, strict=True)],
+        "masks": [each[kept] for each, kept in zip(case["masks"], valid, strict=True)],
+        "crops": case["crops"][valid],
+        "labels": slots[valid][:, 4].long(),
+    }
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "region_eval_*"))
+def test_region_classification(path: Path) -> None:
+    case, clip = tensors(path), encoder(path.parent, path.stem.split("_")[-1])
+    stated = json.loads(path.with_suffix(".json").read_text())
+    regions, text = regions_of(case), case["embeddings"]
+    labels = regions.pop("labels")
+    assert torch.equal(labels, case["labels"].long())
+    found = region_features(
+        clip,
+        case["images"],
+        **regions,
+        mode=stated["mode"].partition("_")[0],
+        attn_scale="sqrt_d" if stated["attn_scaled"] else "none",
+    )
+    things = torch.zeros(len(text), dtype=torch.bool)
+    things[labels] = case["is_thing"] > 0.5
+    measure = RegionClassification(text, things, half=True)
+    for kind, vectors in found.items():
+        cosines = (vectors * normalize(text, dim=1)[labels]).sum(1)
+        close(cosines, case[f"sim_{kind}"], f"sim_{kind}")
+        assert torch.equal(top_hits(vectors, text, labels), case[f"correct_{kind}"] > 0.5)
+        measure.update(kind, vectors, labels)
+    assert measure.compute() == pytest.approx(stated["results"], abs=1e-9)
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "text*"))
+@torch.inference_mode()
+def test_words(path: Path) -> None:
+    case = tensors(path)
+    stated = json.loads(path.with_suffix(".json").read_text())
+    vit, eva = encoder(path.parent, "vit"), encoder(path.parent, "eva")
+    close(eva.encode_text(case["eva_tokens"]), case["eva_features"], "eva_features")
+    features = vit.encode_text(case["vit_tokens"])
+    close(features, case["vit_features"], "vit_features")
+    ensembled = normalize(normalize(features, dim=1).mean(0), dim=0)
+    close(ensembled, case["vit_ensembled"], "vit_ensembled")
+    if "prompts" in stated:
+        assert torch.equal(vit.tokenize(stated["prompts"]).long(), case["vit_tokens"])
