@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,8 @@ def _devices() -> dict[str, Any]:
             report[device] = {
                 "name": _device_name(device),
                 "precision": choose_precision("auto", device),
-                "bf16": _works(device, torch.bfloat16),
-                "fp16": _works(device, torch.float16),
+                "bf16": _works(device, "bf16"),
+                "fp16": _works(device, "fp16"),
             }
         return report
     except Exception as error:
@@ -109,9 +110,17 @@ def _device_name(device: str) -> str:
     return f"{found.name}, {found.total_memory / 2**30:.0f} GiB"
 
 
-def _works(device: str, dtype: Any) -> bool:
+def _works(device: str, precision: str) -> bool:
+    """Whether the towers can run in a precision: what `ovseg.load` would not replace by another."""
     import torch
 
+    from ovseg.pipeline import usable_precision
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if usable_precision(precision, device) != precision:
+            return False
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     try:
         ones = torch.ones(2, 2, device=device, dtype=dtype)
         return bool(torch.isfinite(ones @ ones).all())

@@ -172,12 +172,14 @@ def missing_root(benchmark: Benchmark, root: str | os.PathLike[str]) -> DatasetE
     """
     seen = os.environ.get("OVSEG_DATA")
     variable = f"OVSEG_DATA is {seen!r}" if seen else "OVSEG_DATA is not set"
+    parents = [str(path) for path in Path(root).parents if path / benchmark.root == Path(root)]
+    data = parents[0] if parents else "data"
     return DatasetError(
         f"{benchmark.title} is not here",
         where=root,
-        expected=f"its files in data/{benchmark.root} (docs/data.md shows the layout)",
-        fix=f"put it there and run 'ovseg prepare {benchmark.name} --root data'; for another place "
-        f"set the variable OVSEG_DATA to the folder that stands for data/ ({variable}), or name "
+        expected=f"its files in {data}/{benchmark.root} (docs/data.md shows the layout)",
+        fix=f"put it there and run 'ovseg prepare {benchmark.name} --root {data}'; for another "
+        f"place set the variable OVSEG_DATA to the folder that stands for data/ ({variable}), or name "
         "the folder with --cfg-options test_dataloader.dataset.data_root=DIR",
     )
 

@@ -120,7 +120,7 @@ class PictureFinder:
         """
         if self.total == 0:
             shown = [str(os.fspath(s)) for _, s in zip(range(5), self._sources, strict=False)]
-            seen = ", ".join(f"{n} {what}" for what, n in sorted(self.ignored.items()))
+            seen = ", ".join(f"{n} {what}" for what, n in sorted(self.ignored.items()) if n)
             raise InputError(
                 f"no pictures found in {', '.join(shown) or 'an empty list'}"
                 + (f" (ignored: {seen})" if seen else ""),

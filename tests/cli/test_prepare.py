@@ -46,6 +46,7 @@ def test_the_variable_stands_for_the_root_and_the_flag_wins(tmp_path, monkeypatc
     assert main(["prepare", "voc20"]) == 1
     err = capsys.readouterr().err
     assert "nowhere/VOCdevkit/VOC2012: Pascal VOC 2012 (20 objects) is not here" in err
+    assert f"ovseg prepare voc20 --root {tmp_path / 'nowhere'}'" in err
     assert "OVSEG_DATA is" in err
 
 
