@@ -179,8 +179,8 @@ def missing_root(benchmark: Benchmark, root: str | os.PathLike[str]) -> DatasetE
         where=root,
         expected=f"its files in {data}/{benchmark.root} (docs/data.md shows the layout)",
         fix=f"put it there and run 'ovseg prepare {benchmark.name} --root {data}'; for another "
-        f"place set the variable OVSEG_DATA to the folder that stands for data/ ({variable}), or name "
-        "the folder with --cfg-options test_dataloader.dataset.data_root=DIR",
+        f"place set the variable OVSEG_DATA to the folder that stands for data/ ({variable}), or "
+        "name the folder with --cfg-options test_dataloader.dataset.data_root=DIR",
     )
 
 
