@@ -40,8 +40,8 @@ class OpenVocabSegmentor(BaseSegmentor):
         templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
         vocabulary: the classes, as `Vocabulary.parse` takes them; `set_vocabulary` changes them.
         test_cfg: windows and thresholds, see `ovseg.pipeline.build_pipeline`.
-        train_cfg: how the head is trained, of a type in `ovseg.training.recipes.RECIPES`; None: not
-            at all. The towers of CLIP stay frozen, and checkpoints do not hold them.
+        train_cfg: how it is trained, of a type in `ovseg.training.recipes.RECIPES`; None: not at
+            all. Checkpoints do not hold what the recipe leaves frozen.
         data_preprocessor: must leave RGB from 0 to 255; that is the default.
         pretrained: weights in place of `backbone.pretrained`.
         precision: "fp32", "bf16" or "fp16", of the picture tower.
@@ -91,7 +91,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         self.recipe = build_recipe(plain(train_cfg)) if train_cfg else None
         if self.recipe is not None:
             self.backbone.requires_grad_(False)
-            self.recipe.prepare(self.pipeline.head)
+            self.recipe.prepare(self.pipeline.clip, self.pipeline.head)
         if vocabulary is not None:
             self.set_vocabulary(plain(vocabulary))
         self.register_load_state_dict_pre_hook(_fit_checkpoint)
@@ -216,7 +216,7 @@ class OpenVocabSegmentor(BaseSegmentor):
     @property
     def frozen_parts(self) -> tuple[str, ...]:
         """Parts that training does not change, and that checkpoints therefore need not hold."""
-        return ("backbone",) if self.recipe is not None else ()
+        return self.recipe.frozen_parts if self.recipe is not None else ()
 
     def train(self, mode: bool = True) -> OpenVocabSegmentor:
         """Switch to training; the frozen parts stay as they are at inference."""
@@ -226,20 +226,15 @@ class OpenVocabSegmentor(BaseSegmentor):
         return self
 
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the trained weights of a checkpoint under the names of the head's own files."""
-        prefix = "decode_head.core."
-        return {
-            name.removeprefix(prefix): tensor
-            for name, tensor in state.items()
-            if name.startswith(prefix)
-        }
+        """Return the trained weights of a checkpoint, under the names that the recipe gives."""
+        return dict(state) if self.recipe is None else self.recipe.release(state)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of the recipe that `train_cfg` names; no labels are needed.
 
         Args:
             inputs: (N, 3, H, W) RGB from 0 to 255.
-            data_samples: not looked at.
+            data_samples: what the recipe's data set tells of each picture.
 
         Raises:
             ConfigError: there is no recipe, or the pictures are normalised.
@@ -247,7 +242,9 @@ class OpenVocabSegmentor(BaseSegmentor):
         if self.recipe is None:
             return self.decode_head.loss(inputs, data_samples)
         refuse_normalised(inputs)
-        return self.recipe.losses(self.pipeline.clip, self.pipeline.head, inputs / 255)
+        return self.recipe.losses(
+            self.pipeline.clip, self.pipeline.head, inputs / 255, data_samples
+        )
 
 
 def _without_padding(picture: Tensor, meta: Mapping[str, Any]) -> Tensor:

@@ -6,8 +6,7 @@ batch comes, so that a configuration with a recipe tests without them.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,24 +26,9 @@ from ovseg.training.dinoiser import (
     dinoiser_losses,
     foreground_target,
 )
+from ovseg.training.recipe import Recipe
 
-__all__ = ["RECIPES", "DinoiserRecipe", "Recipe", "build_recipe"]
-
-
-class Recipe(ABC):
-    """What a head learns."""
-
-    @abstractmethod
-    def prepare(self, head: Head) -> None:
-        """Freeze what the recipe does not train.
-
-        Raises:
-            ConfigError: the recipe is not one for this head.
-        """
-
-    @abstractmethod
-    def losses(self, clip: ClipEncoder, head: Head, images: Tensor) -> dict[str, Tensor]:
-        """Named losses, to be summed, of pictures (B, 3, H, W) in [0, 1]."""
+__all__ = ["RECIPES", "DinoiserRecipe", "build_recipe"]
 
 
 class DinoiserRecipe(Recipe):
@@ -73,7 +57,7 @@ class DinoiserRecipe(Recipe):
         self.dino: DinoEncoder | None = None
         self.found: FoundEncoder | None = None
 
-    def prepare(self, head: Head) -> None:
+    def prepare(self, clip: ClipEncoder, head: Head) -> None:
         """Freeze the background convolution where nobody teaches it.
 
         Raises:
@@ -88,13 +72,16 @@ class DinoiserRecipe(Recipe):
         head.requires_grad_(True)
         head.bkg_decoder.requires_grad_(self._found_options is not None)
 
-    def losses(self, clip: ClipEncoder, head: Head, images: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, clip: ClipEncoder, head: Head, images: Tensor, samples: Sequence[Any] = ()
+    ) -> dict[str, Tensor]:
         """Compare the head's affinity and foreground with those of the teachers.
 
         Args:
             clip: the encoder, frozen.
             head: a `ClipDinoiser` in trained mode.
             images: (B, 3, H, W) RGB in [0, 1], sides multiples of the patches.
+            samples: not looked at.
 
         Returns:
             Scalars `loss_corr` and, with FOUND, `loss_bkg`.

@@ -36,9 +36,10 @@ def test_losses_of_the_published_step(path: Path) -> None:
         for name in ("dino", "found")
     }
     recipe = build_recipe({"type": "DinoiserRecipe", **files})
-    recipe.prepare(head)
+    clip = encoder(folder, None)
+    recipe.prepare(clip, head)
     images = case["batches"][0].permute(0, 3, 1, 2).float() / 255
-    losses = recipe.losses(encoder(folder, None), head, images)
+    losses = recipe.losses(clip, head, images)
     for name in ("loss_corr", "loss_bkg"):
         close(losses[name].flatten(), case[f"it0.{name}"].flatten(), TOLERANCE)
     sum(losses.values()).backward()
@@ -51,10 +52,10 @@ def test_losses_of_the_published_step(path: Path) -> None:
 def test_without_found_the_background_is_not_trained():
     head = ClipDinoiser(in_channels=128, channels=8)
     recipe = build_recipe({"type": "DinoiserRecipe", "dino": DINO})
-    recipe.prepare(head)
+    clip = build_clip("asset:clip_tiny", None)
+    recipe.prepare(clip, head)
     trained = {name for name, p in head.named_parameters() if p.requires_grad}
     assert trained == {"obj_proj.weight", "obj_proj.bias"}
-    clip = build_clip("asset:clip_tiny", None)
     losses = recipe.losses(clip, head, torch.rand(2, 3, 32, 40))
     assert losses.keys() == {"loss_corr"}
     assert not any(p.requires_grad for p in recipe.dino.parameters())
@@ -71,7 +72,7 @@ def test_a_dino_of_another_patch_is_refused():
 def test_another_head_is_refused():
     recipe = build_recipe({"type": "DinoiserRecipe", "dino": DINO})
     with pytest.raises(ConfigError, match="ClipDinoiserHead"):
-        recipe.prepare(MaskClip())
+        recipe.prepare(build_clip("asset:clip_tiny", None), MaskClip())
 
 
 def test_an_unknown_key_is_refused():
