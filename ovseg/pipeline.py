@@ -18,7 +18,7 @@ from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
 from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads import ClipDinoiser, Head, MaskClip
+from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
@@ -30,7 +30,11 @@ from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
 
-HEADS: dict[str, type[Head]] = {"MaskClipHead": MaskClip, "ClipDinoiserHead": ClipDinoiser}
+HEADS: dict[str, type[Head]] = {
+    "MaskClipHead": MaskClip,
+    "ClipDinoiserHead": ClipDinoiser,
+    "DeClipHead": DeClip,
+}
 """Heads by the names that configurations use."""
 
 REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr}
@@ -53,6 +57,9 @@ class Pipeline:
         templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
         settings: windows, sizes and threshold.
         cache_dir: folder of the text cache; see `TextBank`.
+
+    Raises:
+        ConfigError: the head or the settings do not go with the encoder.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class Pipeline:
         self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
+        _check_padding(clip, self.settings)
         self.bank = TextBank(clip, templates, cache_dir=cache_dir)
         self._texts: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
 
@@ -395,6 +403,16 @@ def usable_precision(precision: str, device: str | torch.device) -> str:
     if usable != precision:
         warnings.warn(f"{device} cannot do {precision}: {usable} is used", stacklevel=2)
     return usable
+
+
+def _check_padding(clip: ClipEncoder, settings: InferenceSettings) -> None:
+    """Refuse padding around windows of which decode knows nothing, and the reverse."""
+    if (clip.pad == "around") != (settings.align == "around"):
+        raise ConfigError(
+            f"the encoder pads {clip.pad!r}, the windows are aligned {settings.align!r}",
+            where="backbone.pad, test_cfg.align",
+            expected="around for both or for neither",
+        )
 
 
 def _check_image(image: Tensor) -> None:

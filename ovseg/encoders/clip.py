@@ -16,12 +16,14 @@ from ovseg.encoders.hub import find_weights
 from ovseg.encoders.keys import to_open_clip
 from ovseg.encoders.loading import TOWERS, fit_positions, load_strict, suggest_model
 from ovseg.encoders.model_config import build_model, read_model_config, resolve_normalization
+from ovseg.encoders.padding import margins_around
 from ovseg.encoders.text_tower import TextTower
 from ovseg.encoders.tower_table import tower_for
 from ovseg.encoders.towers import Dense, Trunk, VisionTower, dtype_of
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict, sha256
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
+PADS = ("before", "after", "around")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,7 +38,8 @@ class ClipEncoder(nn.Module):
         tower: its picture tower as trunk and read-out.
         name: name of the model.
         mean: (3,) mean of RGB in [0, 1]; `std` likewise.
-        pad: "before" pads with black pixels, "after" with zeros of the normalised picture.
+        pad: "before" pads right and below with black pixels, "after" with zeros of the normalised
+            picture; "around" is DeCLIP's: such zeros on all sides, to multiples of 16 pixels.
         weights_hash: SHA-256 of the weights.
     """
 
@@ -53,8 +56,8 @@ class ClipEncoder(nn.Module):
         towers: str = "both",
     ) -> None:
         super().__init__()
-        if pad not in ("before", "after"):
-            raise ConfigError(f"pad {pad!r}", where="pad", expected="before or after (normalising)")
+        if pad not in PADS:
+            raise ConfigError(f"pad {pad!r}", where="pad", expected=", ".join(PADS))
         self.model = model
         self.tower: VisionTower = tower_for(model.visual, position_rule)
         self.text = TextTower(model, text_cfg)
@@ -120,7 +123,7 @@ class ClipEncoder(nn.Module):
         return self
 
     def pad_and_normalize(self, images: Tensor) -> Tensor:
-        """Normalise pictures and pad them right and below to multiples of the patch.
+        """Normalise pictures and bring their sides to multiples of the patch, as `pad` says.
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], on any device.
@@ -135,13 +138,23 @@ class ClipEncoder(nn.Module):
             raise InputError(
                 f"images of shape {tuple(images.shape)}", expected="(B, 3, H, W), not empty"
             )
-        height, width = images.shape[-2:]
-        margin = (0, -width % self.patch_size, 0, -height % self.patch_size)
+        margin = self.margins(tuple(images.shape[-2:]))
         images = images.to(self.mean)
         if self.pad == "before":
             images = functional.pad(images, margin)
         images = (images - self.mean) / self.std
-        return functional.pad(images, margin) if self.pad == "after" else images
+        if self.pad != "before":
+            images = functional.pad(images, margin)
+        # A multiple of 16 need not be one of the patch: what is left over at the end is not seen.
+        height, width = (side - side % self.patch_size for side in images.shape[-2:])
+        return images[..., :height, :width]
+
+    def margins(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Pixels that padding adds left, right, above and below a picture of (H, W)."""
+        if self.pad == "around":
+            above_below, left_right = (margins_around(side) for side in size)
+            return *left_right, *above_below
+        return 0, -size[1] % self.patch_size, 0, -size[0] % self.patch_size
 
     def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
         """Everything before the last block of the picture tower.
@@ -210,7 +223,8 @@ def build_clip(
             tower always has the activation that its weights were trained with.
         ln_eps: epsilon of every layer norm of the picture tower; None keeps the model's own.
         normalization: "model", "clip", "imagenet", "half" or (mean, std).
-        pad: padding to multiples of the patch "before" or "after" normalising.
+        pad: padding to multiples of the patch "before" or "after" normalising, or "around"; see
+            `ClipEncoder`.
         position_rule: "size", "plus_0.1" or "antialias"; see `resize_positions`.
         precision: "fp32", "bf16" or "fp16", of the picture tower.
         device: where the encoder goes.

@@ -67,14 +67,18 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-def _scale(name: str, width: int) -> float:
+def check_scale(name: str) -> None:
+    """Refuse an unknown attention scale.
+
+    Raises:
+        ConfigError: it is none of `ATTN_SCALES`.
+    """
     if name not in ATTN_SCALES:
         raise ConfigError(
             f"unknown attention scale {name!r}",
             where="attn_scale",
             expected=" or ".join(ATTN_SCALES),
         )
-    return width**-0.5 if name == "sqrt_d" else 1.0
 
 
 def project_parts(block: LastBlock, normed: Tensor, parts: str) -> dict[str, Tensor]:
@@ -96,9 +100,10 @@ def attend(projected: Mapping[str, Tensor], name: str, heads: int, attn_scale: s
     Returns:
         (B, N, D).
     """
+    check_scale(attn_scale)
     split = {part: split_heads(x, heads) for part, x in projected.items()}
     value, parts = split["v"], SELF_PARTS[name]
-    scale = _scale(attn_scale, value.shape[-1])
+    scale = value.shape[-1] ** -0.5 if attn_scale == "sqrt_d" else 1.0
     if name == "all":
         compared = [torch.cat([split[part] for part in parts], dim=-1)]
         scale /= 3

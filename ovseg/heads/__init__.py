@@ -2,6 +2,7 @@
 
 from ovseg.heads.base import Head, WindowHead
 from ovseg.heads.clip_dinoiser import ClipDinoiser
+from ovseg.heads.declip import DeClip
 from ovseg.heads.maskclip import MaskClip
 
-__all__ = ["ClipDinoiser", "Head", "MaskClip", "WindowHead"]
+__all__ = ["ClipDinoiser", "DeClip", "Head", "MaskClip", "WindowHead"]

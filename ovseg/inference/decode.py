@@ -68,7 +68,8 @@ def decode(
         background: that class; None is class 0.
         want_scores: also return the probabilities.
         align: "stretch" lays a window's cells evenly over its pixels (the published methods);
-            "exact" gives each cell `scores.patch` pixels and cuts off what was padding.
+            "exact" gives each cell `scores.patch` pixels and cuts off what was padding; "around"
+            stretches them over the window with DeCLIP's padding around it, which is cut off.
         numbers: how many intermediate numbers to hold at a time; None chooses.
 
     Raises:

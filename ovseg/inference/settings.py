@@ -28,7 +28,8 @@ class InferenceSettings:
         long_side: limit of the long side; only with `short_side`.
         window_batch: windows that go through a tower at a time.
         threshold: pixels whose best probability is lower become background; in [0, 1].
-        align: "stretch" or "exact", see `ovseg.inference.decode.decode`.
+        align: "stretch", "exact" or "around" (with that padding of the encoder), see
+            `ovseg.inference.decode.decode`.
 
     Raises:
         ConfigError: a setting of a wrong type or out of its range.
@@ -74,12 +75,13 @@ class InferenceSettings:
         return cls(**data)
 
     def fit_patch(self, patch: int, *, strict: bool = False) -> InferenceSettings:
-        """Round the crop up to multiples of the patch, with a warning.
+        """Round the crop up to multiples of the patch, with a warning; not with "around".
 
         Raises:
             ConfigError: it has to be rounded, but `strict` is set.
         """
-        if self.mode == "whole" or not any(side % patch for side in self.crop_size):
+        whole = self.mode == "whole" or self.align == "around"
+        if whole or not any(side % patch for side in self.crop_size):
             return self
         crop = tuple(side + -side % patch for side in self.crop_size)
         what = f"crop_size {self.crop_size} is no multiple of the patch of {patch} pixels"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ovseg.encoders.padding import margins_around
 from ovseg.errors import ConfigError, InputError
 from ovseg.inference.axis import Taps, bilinear, compose, mean_of_windows
 from ovseg.inference.scores import ScoreGrid
@@ -17,7 +18,7 @@ from ovseg.inference.windows import WindowGrid
 __all__ = ["ALIGNS", "KINDS", "Best", "Tile", "Tiles"]
 
 KINDS = ("logits", "probs")
-ALIGNS = ("stretch", "exact")
+ALIGNS = ("stretch", "exact", "around")
 
 _QUERIES = 32
 _CPU_NUMBERS = 1 << 18
@@ -87,7 +88,7 @@ class Tiles:
         self.factor = temperature if kind == "logits" else 1.0
         self.out_size = out_size
         self.axes = [
-            _axis(*each, scores.patch if align == "exact" else None)
+            _axis(*each, align, scores.patch)
             for each in zip(
                 (grid.tops, grid.lefts),
                 grid.size,
@@ -200,11 +201,19 @@ def _check(
 
 
 def _axis(
-    starts: tuple[int, ...], size: int, crop: int, cells: int, out: int, patch: int | None
+    starts: tuple[int, ...],
+    size: int,
+    crop: int,
+    cells: int,
+    out: int,
+    align: str,
+    patch: int | None,
 ) -> Taps:
     cells //= len(starts)
-    window = bilinear(cells, crop if patch is None else cells * patch)
-    window = Taps(window.index[:crop], window.weight[:crop])
+    before, after = margins_around(crop) if align == "around" else (0, 0)
+    window = bilinear(cells, cells * patch if align == "exact" else before + crop + after)
+    seen = slice(before, before + crop)
+    window = Taps(window.index[seen], window.weight[seen])
     return compose(bilinear(size, out), mean_of_windows(starts, window, cells, size))
 
 

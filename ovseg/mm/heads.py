@@ -14,12 +14,12 @@ from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.templates import load_templates
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads import ClipDinoiser, MaskClip, WindowHead
+from ovseg.heads import ClipDinoiser, DeClip, MaskClip, WindowHead
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["ClipDinoiserHead", "MaskClipHead", "OpenVocabHead"]
+__all__ = ["ClipDinoiserHead", "DeClipHead", "MaskClipHead", "OpenVocabHead"]
 
 
 class OpenVocabHead(nn.Module):
@@ -117,8 +117,12 @@ class OpenVocabHead(nn.Module):
         self, inputs: ClipFeatures, batch_img_metas: list[dict], test_cfg: Mapping[str, Any]
     ) -> Tensor:
         """Score the pixels: (B, K, H, W), of the size of the pictures that the backbone saw."""
-        scores = self.forward(inputs)
-        return F.interpolate(scores, inputs.size, mode="bilinear", align_corners=False)
+        scores, (height, width) = self.forward(inputs), inputs.size
+        around = inputs.clip.pad == "around"
+        left, right, top, bottom = inputs.clip.margins(inputs.size) if around else (0, 0, 0, 0)
+        padded = (top + height + bottom, left + width + right)
+        scores = F.interpolate(scores, padded, mode="bilinear", align_corners=False)
+        return scores[..., top : top + height, left : left + width]
 
     def loss(self, *_: Any) -> dict[str, Tensor]:
         """Refuse to train.
@@ -166,3 +170,10 @@ class ClipDinoiserHead(OpenVocabHead):
     """
 
     core_type = ClipDinoiser
+
+
+@MODELS.register_module()
+class DeClipHead(OpenVocabHead):
+    """DeCLIP: self-self attention of fine-tuned weights; see `ovseg.heads.DeClip`."""
+
+    core_type = DeClip

@@ -65,6 +65,16 @@ def test_padding_right_and_below(tiny_clip_files, size: tuple[int, int]) -> None
         assert torch.equal(margin, torch.full_like(out, -1.0 if pad == "before" else 0.0))
 
 
+def test_padding_around_to_multiples_of_16_of_which_whole_patches_are_seen(tiny_clip_files) -> None:
+    encoder = build_clip(*tiny_clip_files, pad="around", normalization="half")
+    images = torch.rand(1, 3, 13, 32)
+    expected = torch.nn.functional.pad(images * 2 - 1, (0, 0, 1, 2))
+    torch.testing.assert_close(encoder.pad_and_normalize(images), expected)
+    encoder.tower.patch_size = 12
+    seen = encoder.pad_and_normalize(images)
+    torch.testing.assert_close(seen, expected[..., :12, :24])
+
+
 @pytest.mark.parametrize("custom", [False, True])
 @torch.inference_mode()
 def test_text_equals_open_clip_at_any_length(custom: bool) -> None:

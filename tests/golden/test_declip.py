@@ -13,6 +13,9 @@ from torch.nn.functional import normalize
 
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.decoupled import content
+from ovseg.heads import DeClip
+from ovseg.inference.decode import decode, maps
+from ovseg.inference.windows import WindowGrid, slide
 from ovseg.regions import (
     RegionClassification,
     mask_mean,
@@ -32,9 +35,10 @@ ENCODERS = {"eva": eva_encoder, "siglip": siglip_encoder, "vit": vit_encoder}
 
 @cache
 @torch.inference_mode(False)
-def encoder(folder: Path, name: str) -> ClipEncoder:
+def encoder(folder: Path, name: str, pad: str = "before") -> ClipEncoder:
     """An encoder of the family whose pictures are normalised already."""
     clip = ENCODERS[name](folder)
+    clip.pad = pad
     clip.mean.zero_()
     clip.std.fill_(1)
     return clip
@@ -117,3 +121,36 @@ def test_words(path: Path) -> None:
     close(ensembled, case["vit_ensembled"], "vit_ensembled")
     if "prompts" in stated:
         assert torch.equal(vit.tokenize(stated["prompts"]).long(), case["vit_tokens"])
+
+
+def windows_of(case: dict[str, Tensor]) -> WindowGrid:
+    """The windows of a case, as ours lie over such a picture."""
+    crop, stride = (2 * (int(case[name]),) for name in ("crop", "stride"))
+    return slide(tuple(case["image"].shape[2:]), crop, stride)
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "seg_slide_*"))
+@torch.inference_mode()
+def test_windows_to_labels(path: Path) -> None:
+    case, clip = tensors(path), encoder(path.parent, path.stem.split("_")[-1], "around")
+    stated = json.loads(path.with_suffix(".json").read_text())
+    grid, size = windows_of(case), tuple(case["ori_shape"].tolist())
+    assert [list(box) for box in grid.boxes()] == case["windows"].tolist()
+    head = DeClip(
+        stated["mode"],
+        attn_scale="sqrt_d" if stated["scaled"] else "none",
+        temperature=float(case["logit_scale"]),
+    )
+    query_class, threshold = case["query_idx"].tolist(), float(case["prob_thd"])
+    scores = head(clip, case["image"][0], grid, case["query_features"])
+    options = {"temperature": head.temperature, "align": "around"}
+    probabilities = maps(
+        scores, grid, size, range(len(case["probs"])), query_class=query_class, **options
+    )
+    close(probabilities, case["probs"], "probs")
+    every = maps(scores, grid, size, range(len(query_class)), **options)
+    close(every, (case["logits"][0] * head.temperature).softmax(0), "logits")
+    found = decode(scores, grid, size, query_class=query_class, threshold=threshold, **options)
+    unsure = (case["margin"] < 1e-3) | ((case["probs"].amax(0) - threshold).abs() < 1e-4)
+    same = torch.from_numpy(found.labels).long() == case["pred"]
+    assert bool((same | unsure).all())

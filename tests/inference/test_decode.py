@@ -17,9 +17,14 @@ def plain(values, grid, out_size, *, align):
     """The whole map (Q, H, W) as a picture-sized array, step by step."""
     total, count = torch.zeros(values.shape[1], *grid.size), torch.zeros(grid.size)
     for (top, left, bottom, right), window in zip(grid.boxes(), values, strict=True):
-        spread = grid.crop if align == "stretch" else [s * PATCH for s in window.shape[1:]]
+        spread, (y, x) = grid.crop, (0, 0)
+        if align == "exact":
+            spread = [s * PATCH for s in window.shape[1:]]
+        elif align == "around":
+            spread = [-(-side // 16) * 16 for side in grid.crop]
+            y, x = ((wide - side) // 2 for wide, side in zip(spread, grid.crop, strict=True))
         pixels = F.interpolate(window[None], spread, mode="bilinear")[0]
-        total[:, top:bottom, left:right] += pixels[:, : grid.crop[0], : grid.crop[1]]
+        total[:, top:bottom, left:right] += pixels[:, y : y + grid.crop[0], x : x + grid.crop[1]]
         count[top:bottom, left:right] += 1
     return F.interpolate((total / count)[None], out_size, mode="bilinear")[0]
 
@@ -48,7 +53,7 @@ def problems(draw):
         "temperature": draw(st.sampled_from([1.0, 10.0])),
         "threshold": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
         "background": draw(st.none() | st.integers(0, classes - 1)),
-        "align": draw(st.sampled_from(["stretch", "exact"])),
+        "align": draw(st.sampled_from(["stretch", "exact", "around"])),
         "numbers": draw(st.sampled_from([None, 1, 5000])),
         "seed": draw(st.integers(0, 1000)),
     }

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -19,12 +20,12 @@ SLIDE = {"mode": "slide", "crop_size": (48, 48), "stride": (24, 24)}
 PLAIN_WORDS = "sky, grass, car, house"
 
 
-def encoder_decoder(test_cfg, head=None, vocabulary=WORDS):
+def encoder_decoder(test_cfg, head=None, vocabulary=WORDS, pad="before"):
     return MODELS.build(
         {
             "type": "EncoderDecoder",
             "data_preprocessor": {"type": "SegDataPreProcessor", "bgr_to_rgb": True},
-            "backbone": BACKBONE,
+            "backbone": {**BACKBONE, "pad": pad},
             "decode_head": {
                 "type": "MaskClipHead",
                 "vocabulary": vocabulary,
@@ -36,11 +37,11 @@ def encoder_decoder(test_cfg, head=None, vocabulary=WORDS):
     ).eval()
 
 
-def ours(test_cfg, head=None, vocabulary=WORDS):
+def ours(test_cfg, head=None, vocabulary=WORDS, pad="before"):
     return MODELS.build(
         {
             "type": "OpenVocabSegmentor",
-            "backbone": BACKBONE,
+            "backbone": {**BACKBONE, "pad": pad},
             "decode_head": {"type": "MaskClipHead", **(head or {})},
             "templates": "photo",
             "vocabulary": vocabulary,
@@ -62,13 +63,16 @@ def predict(model, data):
     return result
 
 
-HEADS = [{}, {"kind": "probs", "temperature": 40.0}, {"prompt_denoising": 0.3}]
+HEADS = [
+    {},
+    {"kind": "probs", "temperature": 40.0},
+    {"prompt_denoising": 0.3},
+    {"type": "DeClipHead", "mode": "csa"},
+]
 
 
 def agreement(data, test_cfg, head, words):
     """Share of pixels with equal labels; the two may round a tie apart, no more."""
-    from mmengine.config import ConfigDict
-
     theirs = predict(encoder_decoder(ConfigDict(test_cfg), head, words), data)
     mine = predict(ours(test_cfg, head, words), data)
     assert theirs.seg_logits.data.shape == (4, *SIZE)
@@ -79,6 +83,14 @@ def agreement(data, test_cfg, head, words):
 @pytest.mark.parametrize("head", HEADS)
 def test_encoder_decoder_and_our_segmentor_agree(data, test_cfg, head):
     assert agreement(data, test_cfg, head, PLAIN_WORDS) > 0.999
+
+
+def test_padding_around_a_window_is_cut_off_in_both(data):
+    windows = {"mode": "slide", "crop_size": (44, 60), "stride": (20, 36)}
+    head = {"type": "DeClipHead"}
+    theirs = predict(encoder_decoder(ConfigDict(windows), head, PLAIN_WORDS, "around"), data)
+    mine = predict(ours({**windows, "align": "around"}, head, PLAIN_WORDS, "around"), data)
+    assert (theirs.pred_sem_seg.data == mine.pred_sem_seg.data).float().mean() > 0.999
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -1,0 +1,62 @@
+"""DeCLIP (Wang et al., CVPR 2025): self-self attention of a fine-tuned picture tower.
+
+The head is short, as the method lies in the weights: see `ovseg.encoders.decoupled` for what the
+last block gives, and the published checkpoints for which attention scale each was trained with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ovseg.encoders.decoupled import check_mode, content
+from ovseg.encoders.readouts import check_scale
+from ovseg.heads.base import WindowHead, check_temperature
+from ovseg.heads.maskclip import cosines
+
+if TYPE_CHECKING:
+    from ovseg.encoders.clip import ClipEncoder
+    from ovseg.encoders.towers import Trunk
+    from ovseg.vocabulary import Vocabulary
+
+__all__ = ["DeClip"]
+
+
+class DeClip(WindowHead):
+    """Cosine of the content features of every patch with every query.
+
+    Args:
+        mode: how the last block is read, a key of `ovseg.encoders.decoupled.MODES`; the released
+            weights are for "csa", SigLIP has "qq".
+        attn_scale: "sqrt_d" divides logits of self-self attention by the root of a head's width
+            (OpenAI-style towers, and the EVA02 weights for segmentation); "none" does not (EVA02
+            weights trained by the main branch of DeCLIP's code).
+        temperature: factor of the cosines inside the softmax over the queries.
+
+    Raises:
+        ConfigError: an unknown mode or scale, or a temperature that is not positive.
+    """
+
+    kind = "logits"
+
+    def __init__(
+        self, mode: str = "csa", *, attn_scale: str = "sqrt_d", temperature: float = 40.0
+    ) -> None:
+        super().__init__()
+        check_mode(mode)
+        check_scale(attn_scale)
+        check_temperature(self.kind, temperature)
+        self.mode = mode
+        self.attn_scale = attn_scale
+        self.temperature = temperature
+
+    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+        """Return content features (B, E, h, w)."""
+        return content(clip.tower, trunk, self.mode, self.attn_scale)
+
+    def patch_scores(
+        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+    ) -> Tensor:
+        """Return cosines (B, Q, h, w) of a batch of windows."""
+        return cosines(self.patch_features(clip, trunk), text)
