@@ -1,0 +1,165 @@
+"""The proposal network of mask-adapted CLIP: a backbone, MaskFormer's decoders, "no object"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.hub import find_file
+from ovseg.encoders.loading import load_strict
+from ovseg.encoders.weights import read_state_dict
+from ovseg.errors import CheckpointError, ConfigError
+from ovseg.plain_data import build
+from ovseg.proposals.backbones import BACKBONES
+from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.proposals.maskformer_head import MaskFormerHead, Queries, proposal_logits
+
+__all__ = ["MaskFormer", "MaskFormerProposer", "to_maskformer"]
+
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+STRIDE = 32
+"""Pictures are padded to a multiple of it."""
+
+
+class MaskFormer(nn.Module):
+    """Pictures to soft masks and class embeddings.
+
+    Args:
+        backbone: gives four maps at strides 4 to 32, and says their `channels`.
+        embed_dim: length of the words' vectors.
+        **head: further arguments of `MaskFormerHead`.
+
+    Attributes:
+        no_object: (1, embed_dim) learned row that stands for "no object".
+    """
+
+    def __init__(self, backbone: nn.Module, embed_dim: int, **head: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = MaskFormerHead(backbone.channels, embed_dim, **head)
+        self.no_object = nn.Parameter(torch.randn(1, embed_dim) * embed_dim**-0.5)
+        for name, values in (("mean", MEAN), ("std", STD)):
+            buffer = torch.tensor(values).view(3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
+
+    def forward(self, images: Tensor) -> list[Queries]:
+        """Decode pictures.
+
+        Args:
+            images: (B, 3, H, W) RGB from 0 to 255.
+
+        Returns:
+            What every decoder layer makes. The masks also cover the padding to multiples of 32,
+            right and below, which is zero after normalising.
+        """
+        height, width = images.shape[2:]
+        images = (images - self.mean) / self.std
+        images = functional.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
+        return self.head(self.backbone(images))
+
+    def logits(self, embed: Tensor, text: Tensor) -> Tensor:
+        """Class logits (..., Q, C + 1), "no object" last, of embeddings by unit rows (C, E)."""
+        rows = torch.cat([text, functional.normalize(self.no_object, dim=-1)])
+        return proposal_logits(embed, rows)
+
+
+class MaskFormerProposer(Proposer):
+    """Soft masks of a trained proposal network, each with scores of the words.
+
+    Args:
+        backbone: a type of `ovseg.proposals.backbones.BACKBONES` and its arguments.
+        embed_dim: length of the words' vectors.
+        pretrained: a released whole model of mask-adapted CLIP, or what `ovseg train` has written:
+            "asset:NAME", a file or an address. None leaves random weights.
+        head: further arguments of `MaskFormerHead`.
+
+    Raises:
+        ConfigError: an unknown type or key.
+        CheckpointError: weights that cannot be had, read or fitted.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        embed_dim: int,
+        pretrained: str | Path | None = None,
+        head: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.embed_dim = backbone, embed_dim
+        self.pretrained, self.head = pretrained, head
+        self.network = MaskFormer(build(backbone, BACKBONES, "backbone"), embed_dim, **(head or {}))
+        if pretrained is not None:
+            path = _local(pretrained)
+            state = to_maskformer(read_state_dict(path), self.network.backbone)
+            load_strict(self.network, state, where=path)
+
+    def check(self, clip: ClipEncoder) -> None:
+        """Refuse an encoder of another width.
+
+        Raises:
+            ConfigError: it is one.
+        """
+        if clip.embed_dim != self.embed_dim:
+            raise ConfigError(
+                f"words of {clip.embed_dim} numbers for embeddings of {self.embed_dim}",
+                where="proposer.embed_dim",
+                fix=f"choose a proposal network trained for {clip.name}",
+            )
+
+    @torch.no_grad()
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        """Return the network's masks of a picture; mask logits are resized before the sigmoid."""
+        images = 255 * request.image[None]
+        found = self.network(images)[-1]
+        height, width = images.shape[2:]
+        padded = (height + -height % STRIDE, width + -width % STRIDE)
+        masks = functional.interpolate(found.masks, padded, mode="bilinear", align_corners=False)
+        prob = masks[0, :, :height, :width].sigmoid()
+        return MaskProposals(prob, self.network.logits(found.embed[0], request.text))
+
+
+def to_maskformer(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """Take the proposal network out of a released whole model, in the names of `MaskFormer`.
+
+    Left out are CLIP and the constants beside it. Weights that have the names already stay as they
+    are, and so do names that nothing matches, which fail the strict load.
+
+    Args:
+        state: names and tensors.
+        backbone: of the model that takes them; it knows its maker's names.
+    """
+    if "no_object" in state:
+        return dict(state)
+    found = {}
+    for key, value in state.items():
+        part, _, inner = key.partition(".")
+        if part == "backbone":
+            # The one tensor that our Swin keeps in another shape.
+            flat = inner.endswith("relative_position_index")
+            found[f"backbone.{backbone.rename(inner)}"] = value.flatten() if flat else value
+        elif part == "sem_seg_head":
+            found[f"head.{inner}"] = value
+        elif key == "clip_adapter.non_object_embedding":
+            found["no_object"] = value
+        elif part not in ("clip_adapter", "criterion"):
+            found[key] = value
+    return found
+
+
+def _local(pretrained: str | Path) -> Path:
+    source = find_file(pretrained)
+    if source is None:
+        raise CheckpointError(
+            "no such weights file",
+            where=pretrained,
+            fix="give the path or address of a proposal network or of a whole OVSeg model",
+        )
+    return source.local()

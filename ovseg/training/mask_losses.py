@@ -1,0 +1,143 @@
+"""What a proposal network learns: queries matched to masks, and their losses.
+
+Source: Cheng et al., "Per-Pixel Classification is Not All You Need for Semantic Segmentation"
+(NeurIPS 2021), sections 3.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["NO_OBJECT", "WEIGHTS", "MaskTargets", "mask_losses", "match", "targets_of_labels"]
+
+WEIGHTS = {"class": 1.0, "mask": 20.0, "dice": 1.0}
+"""Factors of the matching's costs and of the losses."""
+
+NO_OBJECT = 0.1
+"""Weight of the class "no object" in the cross entropy."""
+
+_ALPHA = 0.25
+
+
+class MaskTargets(NamedTuple):
+    """What there is in a picture.
+
+    Attributes:
+        labels: (n,) int64 class ids.
+        masks: (n, H, W) float32 of 0 and 1.
+    """
+
+    labels: Tensor
+    masks: Tensor
+
+
+def targets_of_labels(labels: Tensor, ignore: int = 255) -> MaskTargets:
+    """One mask for every class that a label map shows.
+
+    Args:
+        labels: (H, W) int64.
+        ignore: the label of no class.
+
+    Example:
+        >>> found = targets_of_labels(torch.tensor([[3, 1], [255, 3]]))
+        >>> found.labels.tolist(), found.masks.flatten(1).tolist()
+        ([1, 3], [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0]])
+    """
+    present = labels.unique()
+    present = present[present != ignore]
+    return MaskTargets(present, (labels == present[:, None, None]).float())
+
+
+@torch.no_grad()
+def match(logits: Tensor, masks: Tensor, targets: MaskTargets) -> tuple[Tensor, Tensor]:
+    """Match the queries of a picture to its masks at the least cost, one to one.
+
+    The masks are compared at the size of the mask logits.
+
+    Args:
+        logits: (Q, C + 1) class logits, "no object" last.
+        masks: (Q, h, w) mask logits.
+        targets: what there is.
+
+    Returns:
+        Indices of queries, ascending, and of the targets that belong to them.
+    """
+    probs = logits.float().softmax(dim=-1)
+    small = functional.interpolate(targets.masks[None], size=masks.shape[1:], mode="nearest")[0]
+    found, wanted = masks.float().flatten(1), small.flatten(1)
+    cost = (
+        WEIGHTS["class"] * -probs[:, targets.labels]
+        + WEIGHTS["mask"] * _focal_cost(found, wanted)
+        + WEIGHTS["dice"] * _dice_cost(found.sigmoid(), wanted)
+    )
+    rows, columns = linear_sum_assignment(cost.cpu().numpy())
+    return tuple(torch.as_tensor(each, device=logits.device) for each in (rows, columns))
+
+
+def mask_losses(
+    logits: Tensor, masks: Tensor, targets: Sequence[MaskTargets], count: float
+) -> dict[str, Tensor]:
+    """Losses of one layer's queries, not weighted.
+
+    Args:
+        logits: (B, Q, C + 1) class logits, "no object" last.
+        masks: (B, Q, h, w) mask logits.
+        targets: of every picture.
+        count: number of masks, over which the mask losses are averaged.
+
+    Returns:
+        Scalars `class`, `mask` and `dice`.
+    """
+    pairs = [match(*each) for each in zip(logits, masks, targets, strict=True)]
+    classes = torch.full(logits.shape[:2], logits.shape[2] - 1, device=logits.device)
+    for place, (rows, columns) in enumerate(pairs):
+        classes[place, rows] = targets[place].labels[columns]
+    weight = torch.ones(logits.shape[2], device=logits.device)
+    weight[-1] = NO_OBJECT
+    losses = {"class": functional.cross_entropy(logits.float().transpose(1, 2), classes, weight)}
+    losses |= {"mask": masks.sum() * 0.0, "dice": masks.sum() * 0.0}
+    for place, (rows, columns) in enumerate(pairs):
+        if not len(rows):
+            continue
+        wanted = targets[place].masks[columns]
+        found = functional.interpolate(
+            masks[place, rows][None].float(), wanted.shape[1:], mode="bilinear", align_corners=False
+        )[0]
+        found, wanted = found.flatten(1), wanted.flatten(1)
+        losses["mask"] = losses["mask"] + _focal_loss(found, wanted).sum() / count
+        losses["dice"] = losses["dice"] + _dice_loss(found.sigmoid(), wanted).sum() / count
+    return losses
+
+
+def _focal_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Focal loss of every pixel if it belongs to the mask, and if it does not."""
+    probs = logits.sigmoid()
+    inside = _ALPHA * (1 - probs) ** 2 * -functional.logsigmoid(logits)
+    outside = (1 - _ALPHA) * probs**2 * -functional.logsigmoid(-logits)
+    return inside, outside
+
+
+def _focal_cost(logits: Tensor, wanted: Tensor) -> Tensor:
+    inside, outside = _focal_terms(logits)
+    return (inside @ wanted.T + outside @ (1 - wanted).T) / logits.shape[1]
+
+
+def _focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    inside, outside = _focal_terms(logits)
+    return torch.where(wanted > 0, inside, outside).mean(dim=1)
+
+
+def _dice_cost(probs: Tensor, wanted: Tensor) -> Tensor:
+    shared = 2 * probs @ wanted.T + 1
+    return 1 - shared / (probs.sum(dim=1)[:, None] + wanted.sum(dim=1) + 1)
+
+
+def _dice_loss(probs: Tensor, wanted: Tensor) -> Tensor:
+    shared = 2 * (probs * wanted).sum(dim=1) + 1
+    return 1 - shared / (probs.sum(dim=1) + wanted.sum(dim=1) + 1)
