@@ -18,7 +18,7 @@ from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
 from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip
+from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip, Trident
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
@@ -34,6 +34,7 @@ HEADS: dict[str, type[Head]] = {
     "MaskClipHead": MaskClip,
     "ClipDinoiserHead": ClipDinoiser,
     "DeClipHead": DeClip,
+    "TridentHead": Trident,
 }
 """Heads by the names that configurations use."""
 
@@ -375,7 +376,7 @@ def build_pipeline(
     clip = build_clip(**backbone, device=device, precision=precision)
     return Pipeline(
         clip,
-        head.to_precision(precision),
+        head.to(device).to_precision(precision),
         refiner=refiner,
         templates=spec.get("templates", "imagenet80"),
         settings=settings.fit_patch(clip.patch_size, strict=strict),

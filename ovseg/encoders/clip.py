@@ -19,12 +19,11 @@ from ovseg.encoders.model_config import build_model, read_model_config, resolve_
 from ovseg.encoders.padding import margins_around
 from ovseg.encoders.text_tower import TextTower
 from ovseg.encoders.tower_table import tower_for
-from ovseg.encoders.towers import Dense, Trunk, VisionTower, dtype_of
+from ovseg.encoders.towers import Dense, Trunk, VisionTower, dtype_of, number_format
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict, sha256
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
 PADS = ("before", "after", "around")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class ClipEncoder(nn.Module):
@@ -113,13 +112,7 @@ class ClipEncoder(nn.Module):
         Raises:
             ConfigError: an unknown precision.
         """
-        if precision not in PRECISIONS:
-            raise ConfigError(
-                f"unknown precision {precision!r}",
-                where="precision",
-                expected=", ".join(PRECISIONS),
-            )
-        self.model.visual.to(PRECISIONS[precision])
+        self.model.visual.to(number_format(precision))
         return self
 
     def pad_and_normalize(self, images: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from ovseg.encoders.hub import WeightSource, asset_path, find_file
 from ovseg.encoders.loading import fit_positions, load_strict
 from ovseg.encoders.model_config import resolve_normalization
 from ovseg.encoders.positions import check_rule, resize_positions
-from ovseg.encoders.towers import Trunk, to_map
+from ovseg.encoders.towers import Trunk, dtype_of, number_format, to_map
 from ovseg.encoders.weights import hash_state, read_state_dict, sha256
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
@@ -87,6 +87,11 @@ class DinoEncoder(nn.Module):
         """Trained (rows, columns)."""
         return tuple(self.model.patch_embed.grid_size)
 
+    def to_precision(self, precision: str) -> DinoEncoder:
+        """Cast the network to "fp32", "bf16" or "fp16", in place; features stay float32."""
+        self.model.to(number_format(precision))
+        return self
+
     def pad_and_normalize(self, images: Tensor) -> Tensor:
         """Pad pictures with black right and below to multiples of the patch, then normalise them.
 
@@ -112,7 +117,8 @@ class DinoEncoder(nn.Module):
         """
         model, images = self.model, self.pad_and_normalize(images)
         grid = images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
-        patches = model.patch_embed.norm(model.patch_embed.proj(images).flatten(2).transpose(1, 2))
+        patches = model.patch_embed.proj(images.to(dtype_of(model))).flatten(2).transpose(1, 2)
+        patches = model.patch_embed.norm(patches)
         front = [model.cls_token, model.reg_token]
         front = [token.expand(len(patches), -1, -1) for token in front if token is not None]
         table = self._positions(grid)

@@ -9,7 +9,6 @@ import json
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,15 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ovseg.encoders.fetch import SAM_FILES, Remote
 from ovseg.encoders.hub import WeightSource, asset_path, find_file
 from ovseg.encoders.loading import load_strict
+from ovseg.encoders.sam_features import SamFeatures, SamPicture
 from ovseg.encoders.weights import hash_state, read_state_dict, sha256
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
-__all__ = ["SamEncoder", "SamFeatures", "SamPicture", "build_sam", "build_sam_network"]
+__all__ = ["SamEncoder", "SamFeatures", "SamPicture", "build_sam", "build_sam_network", "stretch"]
 
 # Width, blocks, heads and global blocks of the picture encoders that Meta published.
 _SIZES = {
@@ -43,36 +42,6 @@ _SIZES = {
 }
 _HUGE = 1280
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-@dataclass(frozen=True)
-class SamPicture:
-    """A picture as SAM's encoder takes it.
-
-    Attributes:
-        pixels: (1, 3, S, S) float32, normalised, black right and below of the picture.
-        size: (H, W) of the picture that was brought to this form.
-        scaled: (h, w) of the part of `pixels` that the picture covers.
-    """
-
-    pixels: Tensor
-    size: tuple[int, int]
-    scaled: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class SamFeatures:
-    """What SAM's encoder says about a picture; enough for any number of prompts.
-
-    Attributes:
-        embedding: (1, C, g, g) float32, output of the encoder's neck.
-        size: (H, W), as in `SamPicture`.
-        scaled: (h, w), as in `SamPicture`.
-    """
-
-    embedding: Tensor
-    size: tuple[int, int]
-    scaled: tuple[int, int]
 
 
 class SamEncoder(nn.Module):
@@ -91,6 +60,8 @@ class SamEncoder(nn.Module):
         self.model = model
         self.name = name
         self.weights_hash = weights_hash
+        self._last: tuple[tuple[object, ...], SamFeatures] | None = None
+        self.register_load_state_dict_post_hook(_forget)
 
     @property
     def side(self) -> int:
@@ -112,56 +83,123 @@ class SamEncoder(nn.Module):
         """Number format of the picture encoder."""
         return self.model.image_encoder.patch_embed.proj.weight.dtype
 
-    def prepare(self, picture: np.ndarray, multiple: int = 1) -> SamPicture:
+    def to_precision(self, precision: str) -> SamEncoder:
+        """Cast the picture encoder, in place.
+
+        ViT-H gives garbage in fp16: there bf16 is taken where the device can do it, else fp32,
+        with a warning.
+
+        Args:
+            precision: "fp32", "bf16" or "fp16".
+
+        Raises:
+            ConfigError: an unknown precision.
+        """
+        if precision not in _PRECISIONS:
+            raise ConfigError(
+                f"unknown precision {precision!r}",
+                where="precision",
+                expected=", ".join(_PRECISIONS),
+            )
+        width = self.model.image_encoder.patch_embed.proj.out_channels
+        if precision == "fp16" and width >= _HUGE:
+            precision = "bf16" if _has_bf16(self.device) else "fp32"
+            warnings.warn(
+                f"SAM ViT-H gives garbage in fp16: its encoder runs in {precision}", stacklevel=2
+            )
+        self.model.image_encoder.to(_PRECISIONS[precision])
+        return self
+
+    def prepare(
+        self, picture: np.ndarray, multiple: int = 1, *, full_patches: bool = False
+    ) -> SamPicture:
         """Bring a picture to the encoder's form, as SAM's own predictor does.
 
         Args:
             picture: (H, W, 3) uint8 RGB.
             multiple: round the sides up to multiples of this first (OpenCV, bilinear).
+            full_patches: round the short side to full patches; SAM's own way leaves a part of one.
 
         Raises:
             InputError: no such array.
         """
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise InputError(
-                f"picture of shape {picture.shape} and dtype {picture.dtype}",
-                expected="(H, W, 3) uint8 RGB",
-            )
-        if not picture.size:
-            raise InputError(f"empty picture of shape {picture.shape}")
-        size = tuple(side + -side % multiple for side in picture.shape[:2])
-        if size != picture.shape[:2]:
-            import cv2
-
-            picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
-        scaled = long_side_size(size, self.side)
+        picture = stretch(picture, multiple)
+        size = picture.shape[:2]
+        scaled = long_side_size(size, self.side, self.patch_size if full_patches else 1)
         seen = Image.fromarray(picture).resize(scaled[::-1], Image.Resampling.BILINEAR)
-        pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1).float().to(self.device)
-        pixels = (pixels - self.model.pixel_mean) / self.model.pixel_std
-        margin = (0, self.side - scaled[1], 0, self.side - scaled[0])
-        return SamPicture(functional.pad(pixels, margin)[None], size, scaled)
+        pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1).to(self.device)
+        return SamPicture(self.model.preprocess(pixels.float()[None]), size, scaled)
 
     @torch.no_grad()
-    def encode(self, picture: np.ndarray, multiple: int = 1) -> SamFeatures:
-        """Run the picture encoder; arguments as for `prepare`.
+    def encode(
+        self, picture: np.ndarray, multiple: int = 1, *, full_patches: bool = False
+    ) -> SamFeatures:
+        """Run the picture encoder to its last block; the rest follows when it is asked for.
+
+        What the last picture gave is kept, so that a head and a refiner share one pass.
+
+        Args:
+            picture: as for `prepare`.
+            multiple: as for `prepare`.
+            full_patches: as for `prepare`.
 
         Raises:
             InputError: no such array.
         """
-        ready = self.prepare(picture, multiple)
-        embedding = self.model.image_encoder(ready.pixels.to(self.dtype)).float()
-        return SamFeatures(embedding, ready.size, ready.scaled)
+        ready = self.prepare(picture, multiple, full_patches=full_patches)
+        seen = hash_state({"pixels": ready.pixels}), self.device, self.dtype
+        if self._last is None or self._last[0] != seen:
+            self._last = None
+            self._last = seen, SamFeatures(self.model.image_encoder, ready)
+        return self._last[1]
 
 
-def long_side_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+def _forget(encoder: SamEncoder, _: object) -> None:
+    """Other weights see other things."""
+    encoder._last = None
+
+
+def stretch(picture: np.ndarray, multiple: int) -> np.ndarray:
+    """Stretch a picture so that its sides are multiples of a number (OpenCV, bilinear).
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        multiple: the number.
+
+    Raises:
+        InputError: no such array.
+    """
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise InputError(
+            f"picture of shape {picture.shape} and dtype {picture.dtype}",
+            expected="(H, W, 3) uint8 RGB",
+        )
+    if not picture.size:
+        raise InputError(f"empty picture of shape {picture.shape}")
+    size = tuple(side + -side % multiple for side in picture.shape[:2])
+    if size == picture.shape[:2]:
+        return np.ascontiguousarray(picture)
+    import cv2
+
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def long_side_size(size: tuple[int, int], side: int, multiple: int = 1) -> tuple[int, int]:
     """Scale (H, W) so that the longer one becomes `side`; rounded as SAM does, at least 1.
+
+    Args:
+        size: (H, W).
+        side: wanted length, itself a multiple.
+        multiple: both are rounded to multiples of this.
 
     Example:
         >>> long_side_size((112, 160), 1024), long_side_size((1, 5000), 1024)
         ((717, 1024), (1, 1024))
+        >>> long_side_size((112, 160), 1024, 16)
+        (720, 1024)
     """
-    scale = side / max(size)
-    return tuple(max(int(length * scale + 0.5), 1) for length in size)
+    scale = side / max(size) / multiple
+    return tuple(max(int(length * scale + 0.5), 1) * multiple for length in size)
 
 
 def build_sam(
@@ -180,8 +218,7 @@ def build_sam(
         pretrained: "sa1b" (Meta's file for this model), "asset:NAME", a file,
             "hf-hub:OWNER/NAME/FILE" or a URL; None leaves random weights.
         device: where it goes.
-        precision: "fp32", "bf16" or "fp16", of the picture encoder. ViT-H gives garbage in fp16,
-            so there bf16 is taken where the device can do it, else fp32, with a warning.
+        precision: "fp32", "bf16" or "fp16", of the picture encoder; see `SamEncoder.to_precision`.
         check_finite: refuse weights with NaN or infinite values.
 
     Raises:
@@ -193,10 +230,6 @@ def build_sam(
         >>> sam.encode(np.zeros((30, 40, 3), np.uint8)).embedding.shape
         torch.Size([1, 64, 32, 32])
     """
-    if precision not in _PRECISIONS:
-        raise ConfigError(
-            f"unknown precision {precision!r}", where="precision", expected=", ".join(_PRECISIONS)
-        )
     name, config = _find_config(model)
     # Before the network, which takes a while to build: weights that are not there.
     path = None if pretrained is None else _find_weights(pretrained, name).local()
@@ -207,8 +240,8 @@ def build_sam(
         state = read_state_dict(path, check_finite=check_finite)
         load_strict(network, state, where=path, hint=partial(_fitting_size, state, name))
         digest = sha256(path)
-    network.image_encoder.to(_PRECISIONS[_usable(precision, config, device)])
-    return SamEncoder(network, name=name, weights_hash=digest).eval().to(device)
+    encoder = SamEncoder(network, name=name, weights_hash=digest).eval().to(device)
+    return encoder.to_precision(precision)
 
 
 def build_sam_network(config: Mapping[str, Any], name: str = "custom") -> Sam:
@@ -341,14 +374,7 @@ def _fitting_size(state: Mapping[str, Tensor], name: str) -> str:
     return f"these are weights of {found}: set model='{found}', or give those of {name} ({file})"
 
 
-def _usable(precision: str, config: Mapping[str, Any], device: str | torch.device) -> str:
-    """Return the precision, or one in which ViT-H keeps its numbers."""
-    if precision != "fp16" or config["image_encoder"]["embed_dim"] < _HUGE:
-        return precision
-    kind = torch.device(device).type
-    bf16 = kind == "cpu" or (
-        kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    )
-    usable = "bf16" if bf16 else "fp32"
-    warnings.warn(f"SAM ViT-H gives garbage in fp16: its encoder runs in {usable}", stacklevel=3)
-    return usable
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu"

@@ -21,6 +21,8 @@ from ovseg.encoders.readouts import (
 )
 from ovseg.errors import ConfigError, InputError
 
+_FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Trunk:
@@ -240,3 +242,19 @@ def run_blocks(
 def dtype_of(module: nn.Module) -> torch.dtype:
     """Number format of a module's first parameter."""
     return next(module.parameters()).dtype
+
+
+def number_format(precision: str) -> torch.dtype:
+    """Number format by its short name.
+
+    Args:
+        precision: "fp32", "bf16" or "fp16".
+
+    Raises:
+        ConfigError: another one.
+    """
+    if precision not in _FORMATS:
+        raise ConfigError(
+            f"unknown precision {precision!r}", where="precision", expected=", ".join(_FORMATS)
+        )
+    return _FORMATS[precision]

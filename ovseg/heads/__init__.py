@@ -4,5 +4,6 @@ from ovseg.heads.base import Head, WindowHead
 from ovseg.heads.clip_dinoiser import ClipDinoiser
 from ovseg.heads.declip import DeClip
 from ovseg.heads.maskclip import MaskClip
+from ovseg.heads.trident import Trident
 
-__all__ = ["ClipDinoiser", "DeClip", "Head", "MaskClip", "WindowHead"]
+__all__ = ["ClipDinoiser", "DeClip", "Head", "MaskClip", "Trident", "WindowHead"]

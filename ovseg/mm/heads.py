@@ -14,12 +14,12 @@ from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.templates import load_templates
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads import ClipDinoiser, DeClip, MaskClip, WindowHead
+from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip, Trident
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["ClipDinoiserHead", "DeClipHead", "MaskClipHead", "OpenVocabHead"]
+__all__ = ["ClipDinoiserHead", "DeClipHead", "MaskClipHead", "OpenVocabHead", "TridentHead"]
 
 
 class OpenVocabHead(nn.Module):
@@ -42,7 +42,7 @@ class OpenVocabHead(nn.Module):
         align_corners: how mmseg resizes logits; always False.
     """
 
-    core_type: ClassVar[type[WindowHead]]
+    core_type: ClassVar[type[Head]]
     align_corners = False
 
     def __init__(
@@ -50,7 +50,7 @@ class OpenVocabHead(nn.Module):
         *,
         vocabulary: str | Sequence[str] | Vocabulary | None = None,
         templates: str | Sequence[str] = "imagenet80",
-        core: WindowHead | None = None,
+        core: Head | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -177,3 +177,25 @@ class DeClipHead(OpenVocabHead):
     """DeCLIP: self-self attention of fine-tuned weights; see `ovseg.heads.DeClip`."""
 
     core_type = DeClip
+
+
+@MODELS.register_module()
+class TridentHead(OpenVocabHead):
+    """Trident: DINO and SAM tell which patches mix; see `ovseg.heads.Trident`.
+
+    It looks at the whole picture, so it works in `OpenVocabSegmentor` only.
+    """
+
+    core_type = Trident
+
+    def forward(self, inputs: ClipFeatures) -> Tensor:
+        """Refuse windows without their picture.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "Trident looks at the whole picture, and EncoderDecoder gives it windows only",
+            where="model.type",
+            expected="OpenVocabSegmentor",
+        )
