@@ -261,6 +261,8 @@ def model_spec(
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
         part = _addressed_part(spec, path)
         spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
+        # A tower that was tuned over other weights would hide these.
+        spec[part].pop("tuned", None)
     if refine is not None:
         spec["refiner"] = refiner_spec(refine)
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}

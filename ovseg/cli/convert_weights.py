@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", help="a .pt, .pth, .bin or .safetensors file")
     parser.add_argument("target", metavar="OUT", help="the safetensors file to write")
     parser.add_argument("--half", action="store_true", help="store the numbers as fp16")
+    parser.add_argument(
+        "--open-clip",
+        action="store_true",
+        help="give open_clip's names to the public ones of EVA02-CLIP, DeCLIP and SigLIP",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
 
 
@@ -44,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
 
     with inert_allowed():
         state = read_state_dict(args.source)
+    if args.open_clip:
+        from ovseg.encoders.keys import to_open_clip
+
+        state = to_open_clip(state, set())
     if args.half:
         state = {name: _half(tensor, name, args.source) for name, tensor in state.items()}
     # Clones, as tensors of one checkpoint may share memory, which safetensors does not store.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,7 @@ def build_clip(
     precision: str = "fp32",
     device: str | torch.device = "cpu",
     towers: str = "both",
+    tuned: str | Path | None = None,
     check_finite: bool = True,
 ) -> ClipEncoder:
     """Build a CLIP encoder in eval mode.
@@ -223,6 +225,9 @@ def build_clip(
         device: where the encoder goes.
         towers: what the weights must hold, "both", "vision" or "text"; the other tower stays
             random.
+        tuned: weights of the picture tower that replace those of `pretrained`: as `pretrained`, but
+            a file that holds exactly this tower (names under `visual.`) and nothing else. So what
+            fine-tuning changed is kept without a copy of the text tower.
         check_finite: refuse weights with NaN or infinite values.
 
     Raises:
@@ -250,8 +255,15 @@ def build_clip(
     if path is None:
         digest = hash_state(clip.state_dict())
     else:
-        _load(clip, path, config.name, position_rule, towers, check_finite)
+        state = _read(clip, path, check_finite)
+        _load(clip, state, path, config.name, position_rule, towers)
         digest = sha256(path)
+    if tuned is not None:
+        path = find_weights(tuned, config.name).local()
+        state = _read(clip, path, check_finite)
+        _only_picture_tower(state, path)
+        _load(clip, state, path, config.name, position_rule, "vision")
+        digest = hashlib.sha256(f"{digest} {sha256(path)}".encode()).hexdigest()
     stated = (source.preprocess_cfg if source else {}) | config.preprocess_cfg
     encoder = ClipEncoder(
         clip,
@@ -266,14 +278,30 @@ def build_clip(
     return encoder.to_precision(precision).eval().to(device)
 
 
+def _read(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, Tensor]:
+    """Weights of a file by the model's names."""
+    state = read_state_dict(path, check_finite=check_finite)
+    return to_open_clip(state, set(clip.state_dict()))
+
+
 def _load(
-    clip: nn.Module, path: Path, name: str, rule: str, towers: str, check_finite: bool
+    clip: nn.Module, state: dict[str, Tensor], path: Path, name: str, rule: str, towers: str
 ) -> None:
-    wanted = set(clip.state_dict())
-    state = to_open_clip(read_state_dict(path, check_finite=check_finite), wanted)
     tower = tower_for(clip.visual, rule)
     fit_positions(state, tower.position_key, tower.native_grid, tower.position_prefix, rule, path)
     load_strict(clip, state, where=path, towers=towers, hint=lambda: _hint(state, name))
+
+
+def _only_picture_tower(state: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse anything beside the picture tower."""
+    beside = sorted(key for key in state if not key.startswith("visual."))
+    if beside:
+        raise CheckpointError(
+            f"{len(beside)} tensors beside the picture tower: {', '.join(beside[:3])}",
+            where=path,
+            expected="names under visual. only",
+            fix="give a whole model as backbone.pretrained instead of backbone.tuned",
+        )
 
 
 def _hint(state: Mapping[str, Tensor], name: str) -> str:

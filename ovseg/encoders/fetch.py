@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ovseg.errors import CheckpointError
 
-__all__ = ["Remote", "cache_root", "fetch", "is_offline", "parse_remote", "sha256"]
+__all__ = ["Remote", "by_hand", "cache_root", "fetch", "is_offline", "parse_remote", "sha256"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,11 @@ def is_offline() -> bool:
 def cache_root() -> Path:
     """Folder of everything that is kept between runs: OVSEG_CACHE, else ~/.cache/ovseg."""
     return Path(os.environ.get("OVSEG_CACHE") or "~/.cache/ovseg").expanduser()
+
+
+def by_hand(name: str) -> Path:
+    """Where a file of weights that cannot be fetched is put by hand."""
+    return cache_root() / "weights" / name
 
 
 @dataclass(frozen=True)

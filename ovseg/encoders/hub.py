@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovseg.encoders.fetch import CLIP_FILES, Remote, fetch, parse_remote, published_digest
+from ovseg.encoders.fetch import (
+    CLIP_FILES,
+    Remote,
+    by_hand,
+    fetch,
+    parse_remote,
+    published_digest,
+)
 from ovseg.errors import CheckpointError
 
 __all__ = ["WeightSource", "asset_path", "find_file", "find_weights"]
@@ -58,15 +65,14 @@ def find_weights(pretrained: str | Path, model: str) -> WeightSource:
     """Find out what `pretrained` names; nothing is fetched yet.
 
     Args:
-        pretrained: tag of open_clip for this model, "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]"
-            or https address.
+        pretrained: tag of open_clip for this model, or what `find_file` takes.
         model: name of the model, to look up tags.
 
     Raises:
         CheckpointError: nothing of that kind.
     """
     text = str(pretrained)
-    tagged = None if text.startswith("asset:") else _find_tag(model, text)
+    tagged = None if text.startswith(("asset:", "byhand:")) else _find_tag(model, text)
     source = tagged or find_file(pretrained)
     if source is not None:
         return source
@@ -85,12 +91,15 @@ def find_file(pretrained: str | Path) -> WeightSource | None:
     """Find a weights file by its place alone; None where the text names no place.
 
     Args:
-        pretrained: "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]" or https address.
+        pretrained: "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]", https address, or "byhand:NAME"
+            for a file that has no address and was put into the cache by hand.
 
     Raises:
-        CheckpointError: no such asset, or an unusable address.
+        CheckpointError: no such asset, an unusable address, or nobody put the file there.
     """
     text = str(pretrained)
+    if text.startswith("byhand:"):
+        return WeightSource(_put_by_hand(text.removeprefix("byhand:")))
     if text.startswith("asset:"):
         return WeightSource(asset_path(text if Path(text).suffix else text + ".safetensors"))
     path = Path(pretrained).expanduser()
@@ -98,6 +107,17 @@ def find_file(pretrained: str | Path) -> WeightSource | None:
         return WeightSource(path)
     remote = parse_remote(text)
     return None if remote is None else WeightSource(remote)
+
+
+def _put_by_hand(name: str) -> Path:
+    path = by_hand(name)
+    if Path(name).name != name or not path.is_file():
+        raise CheckpointError(
+            f"the weights {name} have no address from which they could be fetched",
+            where=path,
+            fix="get them from their authors and put them there, or give their path",
+        )
+    return path
 
 
 def _find_tag(model: str, tag: str) -> WeightSource | None:

@@ -36,17 +36,33 @@ _EVA_PARTS = (
     ("mlp.w3.", "mlp.fc2."),
 )
 
-_SIGLIP_PARTS = (
+_ROPE = re.compile(r"visual\.(.+\.)?rope\.freqs_(cos|sin)")
+"""Tables of EVA's rotary positions, which models compute for themselves."""
+
+_SIGLIP_LAYER = r"^encoder\.layers\.(\d+)\."
+_SIGLIP_VISION = (
     (r"^embeddings\.patch_embedding\.", "patch_embed.proj."),
     (r"^embeddings\.position_embedding\.weight$", "pos_embed"),
-    (r"^encoder\.layers\.(\d+)\.layer_norm(\d)\.", r"blocks.\1.norm\2."),
-    (r"^encoder\.layers\.(\d+)\.self_attn\.out_proj\.", r"blocks.\1.attn.proj."),
-    (r"^encoder\.layers\.(\d+)\.mlp\.", r"blocks.\1.mlp."),
+    (_SIGLIP_LAYER + r"layer_norm(\d)\.", r"blocks.\1.norm\2."),
+    (_SIGLIP_LAYER + r"self_attn\.qkv\.", r"blocks.\1.attn.qkv."),
+    (_SIGLIP_LAYER + r"self_attn\.out_proj\.", r"blocks.\1.attn.proj."),
+    (_SIGLIP_LAYER + r"mlp\.", r"blocks.\1.mlp."),
     (r"^post_layernorm\.", "norm."),
     (r"^head\.probe$", "attn_pool.latent"),
     (r"^head\.attention\.out_proj\.", "attn_pool.proj."),
     (r"^head\.layernorm\.", "attn_pool.norm."),
     (r"^head\.mlp\.", "attn_pool.mlp."),
+)
+_SIGLIP_TEXT = (
+    (r"^embeddings\.token_embedding\.", "token_embedding."),
+    (r"^embeddings\.position_embedding\.weight$", "positional_embedding"),
+    (_SIGLIP_LAYER + r"layer_norm(\d)\.", r"transformer.resblocks.\1.ln_\2."),
+    (_SIGLIP_LAYER + r"self_attn\.qkv\.", r"transformer.resblocks.\1.attn.in_proj_"),
+    (_SIGLIP_LAYER + r"self_attn\.out_proj\.", r"transformer.resblocks.\1.attn.out_proj."),
+    (_SIGLIP_LAYER + r"mlp\.fc1\.", r"transformer.resblocks.\1.mlp.c_fc."),
+    (_SIGLIP_LAYER + r"mlp\.fc2\.", r"transformer.resblocks.\1.mlp.c_proj."),
+    (r"^final_layer_norm\.", "ln_final."),
+    (r"^head\.", "text_projection."),
 )
 
 
@@ -103,8 +119,9 @@ def _is_mapping(content: Any, key: str) -> bool:
 def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
     """Rename other makers' keys to the names of an open_clip model.
 
-    Knows EVA-CLIP's public names (as in released EVA02-CLIP and DeCLIP files), Hugging Face's
-    SigLIP picture tower, and CLIP files for models that keep the text tower under `text.`.
+    Knows EVA-CLIP's public names (as in released EVA02-CLIP and DeCLIP files; tables of rotary
+    positions are dropped), Hugging Face's SigLIP, and CLIP files for models that keep the text
+    tower under `text.`.
 
     Args:
         state: names and tensors.
@@ -113,6 +130,7 @@ def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor
     Returns:
         Renamed names; names that nothing matches stay and fail the strict load.
     """
+    state = {key: value for key, value in state.items() if not _ROPE.fullmatch(key)}
     if any(key.startswith("visual.blocks.") for key in state):
         state = _from_eva(state)
     if any(key.startswith("vision_model.") for key in state):
@@ -128,7 +146,7 @@ def _from_eva(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for key, value in state.items():
         if not key.startswith("visual."):
             renamed[key] = value
-        elif "rope" not in key:
+        else:
             inner = key.removeprefix("visual.")
             for theirs, ours in _EVA_PARTS:
                 inner = inner.replace(theirs, ours)
@@ -137,27 +155,37 @@ def _from_eva(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _from_siglip(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    vision = {k.removeprefix("vision_model."): v for k, v in state.items() if "vision_model." in k}
-    renamed = {key: value for key, value in state.items() if "vision_model." not in key}
-    _fuse(vision)
-    for key, value in vision.items():
-        for theirs, ours in _SIGLIP_PARTS:
-            key = re.sub(theirs, ours, key)
-        renamed["visual.trunk." + key] = value[None] if key == "pos_embed" else value
+    renamed = {k: v for k, v in state.items() if not k.startswith(("vision_model.", "text_model."))}
+    for side, ours, parts in (
+        ("vision_model.", "visual.trunk.", _SIGLIP_VISION),
+        ("text_model.", "text.", _SIGLIP_TEXT),
+    ):
+        tower = {k.removeprefix(side): v for k, v in state.items() if k.startswith(side)}
+        _join_projections(tower)
+        _split_pooling(tower)
+        for key, value in tower.items():
+            for pattern, name in parts:
+                key = re.sub(pattern, name, key)
+            renamed[ours + key] = value[None] if key == "pos_embed" else value
     return renamed
 
 
-def _fuse(vision: dict[str, Tensor]) -> None:
-    """Join separate q, k, v of the blocks and split the fused projection of the pooling head."""
-    for key in [k for k in vision if ".self_attn.q_proj." in k]:
-        parts = [vision.pop(key.replace("q_proj", f"{p}_proj")) for p in "qkv"]
-        name = key.replace("encoder.layers", "blocks").replace("self_attn.q_proj", "attn.qkv")
-        vision[name] = torch.cat(parts)
+def _join_projections(tower: dict[str, Tensor]) -> None:
+    """Join separate q, k and v of the blocks, where all three are there."""
+    for key in [k for k in tower if ".self_attn.q_proj." in k]:
+        names = [key.replace("q_proj", f"{part}_proj") for part in "qkv"]
+        if all(name in tower for name in names):
+            joined = torch.cat([tower.pop(name) for name in names])
+            tower[key.replace("q_proj", "qkv")] = joined
+
+
+def _split_pooling(tower: dict[str, Tensor]) -> None:
+    """Split the fused projection of the pooling head."""
     for kind in ("weight", "bias"):
-        fused = vision.pop(f"head.attention.in_proj_{kind}", None)
+        fused = tower.pop(f"head.attention.in_proj_{kind}", None)
         if fused is not None:
             width = len(fused) // 3
-            vision[f"attn_pool.q.{kind}"], vision[f"attn_pool.kv.{kind}"] = fused.split(
+            tower[f"attn_pool.q.{kind}"], tower[f"attn_pool.kv.{kind}"] = fused.split(
                 [width, 2 * width]
             )
 

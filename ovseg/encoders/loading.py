@@ -104,21 +104,34 @@ def fit_positions(
     )
 
 
+_FROM_TIMM = {
+    (768, 12, 197): "EVA02-B-16",
+    (1024, 24, 257): "EVA02-L-14",
+    (1024, 24, 577): "EVA02-L-14-336",
+    (1152, 27, 729): "ViT-SO400M-14-SigLIP-384",
+}
+"""Models of open_clip whose picture towers are timm's: by width, blocks and rows of positions."""
+
+
 def suggest_model(state: Mapping[str, Tensor], names: Iterable[str]) -> str | None:
     """Name of an open_clip model whose picture tower has the shapes of a state dict.
 
     Args:
-        state: names and tensors of a plain CLIP vision transformer.
-        names: model names to look through.
+        state: names and tensors, with open_clip's names: a plain CLIP vision transformer, EVA02 or
+            SigLIP.
+        names: names of plain models to look through.
     """
+    if "visual.trunk.pos_embed" in state:
+        rows, width = state["visual.trunk.pos_embed"].shape[-2:]
+        return _FROM_TIMM.get((width, _blocks(state, "visual.trunk.blocks."), rows))
     from open_clip import get_model_config
 
     try:
         conv, proj = state["visual.conv1.weight"], state["visual.proj"]
     except KeyError:
         return None
-    blocks = {key.split(".")[3] for key in state if key.startswith("visual.transformer.resblocks.")}
-    wanted = (len(blocks), conv.shape[0], conv.shape[-1], proj.shape[1])
+    blocks = _blocks(state, "visual.transformer.resblocks.")
+    wanted = (blocks, conv.shape[0], conv.shape[-1], proj.shape[1])
     fitting = []
     for name in names:
         cfg = get_model_config(name)
@@ -129,3 +142,7 @@ def suggest_model(state: Mapping[str, Tensor], names: Iterable[str]) -> str | No
             fitting.append(name)
     # Variants of a model have longer names than the model itself.
     return min(fitting, key=len, default=None)
+
+
+def _blocks(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})

@@ -27,6 +27,8 @@ class Weights:
         hub: repository of the Hugging Face hub that holds them.
         files: names inside the repository, the preferred one first; None for those of open_clip.
         url: address of the file as first published.
+        page: where its authors offer a file that has no address of its own; `files` names it, and
+            it is put into the cache by hand.
         sha256: published SHA-256 of the file behind `url`, where there is one.
     """
 
@@ -38,6 +40,7 @@ class Weights:
     hub: str | None = None
     files: tuple[str, ...] | None = None
     url: str | None = None
+    page: str | None = None
     sha256: str | None = None
 
     def path(self) -> Path | None:
@@ -51,7 +54,7 @@ class Weights:
         """Say where the file comes from."""
         if self.asset is not None:
             return "part of the package"
-        return self.url or f"https://huggingface.co/{self.hub}"
+        return self.url or self.page or f"https://huggingface.co/{self.hub}"
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,11 @@ class ModelEntry:
 
 def _in_caches(weights: Weights) -> Path | None:
     """Find a weights file where `ovseg.encoders.fetch` looks for it, without asking the hub."""
-    from ovseg.encoders.fetch import CLIP_FILES, Remote
+    from ovseg.encoders.fetch import CLIP_FILES, Remote, by_hand
 
+    if weights.page is not None:
+        path = by_hand(weights.files[0])
+        return path if path.is_file() else None
     files = weights.files or CLIP_FILES
     target = Remote(hub=weights.hub, files=files, url=weights.url).target()
     if target.is_file():

@@ -33,6 +33,14 @@ def test_weights_come_out_as_safetensors(tmp_path, capsys):
     assert "2 tensors" in capsys.readouterr().out
 
 
+def test_names_of_open_clip(tmp_path):
+    state = {"visual.blocks.0.mlp.w1.bias": torch.ones(2), "visual.rope.freqs_cos": torch.ones(2)}
+    torch.save({"state_dict": state}, tmp_path / "a.pt")
+    target = tmp_path / "a.safetensors"
+    assert main(["convert-weights", str(tmp_path / "a.pt"), str(target), "--open-clip"]) == 0
+    assert set(load_file(target)) == {"visual.trunk.blocks.0.mlp.fc1_g.bias"}
+
+
 def test_what_training_leaves_beside_the_weights_is_read_over(tmp_path):
     extra = {
         "epoch": np.float64(3.5),

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.weights import sha256
-from ovseg.errors import ConfigError, PromptError
+from ovseg.errors import CheckpointError, ConfigError, PromptError
 from tests.conftest import TINY_CLIP
 
 
@@ -39,6 +39,23 @@ def test_half_precision_weights_are_run_in_full(tiny_clip_files, tmp_path: Path)
     encoder = build_clip(tiny_clip_files[0], tmp_path / "half.safetensors")
     assert {p.dtype for p in encoder.parameters()} == {torch.float32}
     assert torch.equal(encoder.model.visual.proj, half["visual.proj"].float())
+
+
+def test_a_tuned_picture_tower_lies_over_the_whole_model(tiny_clip_files, tmp_path: Path) -> None:
+    config, whole = tiny_clip_files
+    tower = {k: v + 1 for k, v in load_file(whole).items() if k.startswith("visual.")}
+    path = tmp_path / "tuned.safetensors"
+    save_file(tower, path)
+    plain, tuned = build_clip(config, whole), build_clip(config, whole, tuned=path)
+    for name, value in tuned.model.state_dict().items():
+        assert torch.equal(value, tower.get(name, plain.model.state_dict()[name]))
+    assert tuned.weights_hash not in (plain.weights_hash, sha256(path))
+    with pytest.raises(CheckpointError, match="beside the picture tower: ln_final.bias"):
+        build_clip(config, whole, tuned=whole)
+    del tower["visual.proj"]
+    save_file(tower, path)
+    with pytest.raises(CheckpointError, match=r"1 missing.*visual\.proj"):
+        build_clip(config, whole, tuned=path)
 
 
 def test_random_weights_have_a_hash_of_their_bytes() -> None:

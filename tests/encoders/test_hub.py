@@ -25,6 +25,16 @@ def test_a_file_goes_without_statements(tiny_clip_files) -> None:
     assert (source.local(), source.quick_gelu) == (tiny_clip_files[1], None)
 
 
+def test_a_file_put_there_by_hand(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
+    for name in ("own.pt", "../own.pt"):
+        with pytest.raises(CheckpointError, match=r"no address.*get them from their authors"):
+            find_weights(f"byhand:{name}", "EVA02-B-16")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/own.pt").touch()
+    assert find_weights("byhand:own.pt", "EVA02-B-16").local() == tmp_path / "weights/own.pt"
+
+
 def test_an_address() -> None:
     assert find_weights("hf-hub:owner/name", "custom").file.hub == "owner/name"
 
