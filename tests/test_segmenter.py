@@ -106,6 +106,10 @@ def test_a_configuration_and_a_checkpoint(tmp_path):
         model_spec(path, weights)
     weights.touch()
     assert model_spec(path, weights)["backbone"]["pretrained"] == str(weights)
+    spec["backbone"]["tuned"] = "tower.safetensors"
+    path.write_text(json.dumps({"model": spec}))
+    assert "tuned" in model_spec(path)["backbone"]
+    assert "tuned" not in model_spec(path, weights)["backbone"]
     assert model_spec(path, test_cfg={"threshold": 0.3})["test_cfg"]["threshold"] == 0.3
 
 
@@ -121,6 +125,15 @@ def test_absent_weights_are_named_with_their_source(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError) as caught:
         ovseg.load("maskclip-vit-b16", device="cpu")
     for words in ("ViT-B-16.pt", "335 MB", "MIT", str(tmp_path), "maskclip-tiny", "--checkpoint"):
+        assert words in str(caught.value)
+
+
+def test_weights_without_an_address_name_the_page_of_their_authors(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
+    with pytest.raises(CheckpointError) as caught:
+        ovseg.load("declip-eva-b16", device="cpu")
+    place = str(tmp_path / "weights" / "DeCLIP_evab_dinov2B_csa_560_0.25_seg.pt")
+    for words in ("no address", place, "github.com/xiaomoguhz/DeCLIP", "--checkpoint"):
         assert words in str(caught.value)
 
 

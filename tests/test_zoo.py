@@ -30,7 +30,7 @@ def test_every_entry_is_complete(name):
     assert model.licence()
     assert model.spec["backbone"]["pretrained"]
     for weights in model.weights:
-        assert weights.asset or weights.hub or weights.url
+        assert weights.asset or weights.hub or weights.url or (weights.page and weights.files)
         assert weights.sha256 is None or weights.sha256 in weights.url
 
 
@@ -73,6 +73,16 @@ def test_finds_a_file_that_has_only_an_address(tmp_path, monkeypatch):
     target.parent.mkdir(parents=True)
     target.touch()
     assert head.path() == target
+
+
+def test_finds_a_file_that_was_put_there_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
+    (weights,) = entry("declip-eva-b16").weights
+    assert weights.path() is None
+    assert weights.source() == "github.com/xiaomoguhz/DeCLIP"
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / weights.files[0]).touch()
+    assert weights.path().parent == tmp_path / "weights"
 
 
 def test_models_without_their_bundled_weights_have_no_name():

@@ -26,7 +26,7 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
     PascalVOC21Dataset,
 )
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
-from ovseg.mm.heads import ClipDinoiserHead, MaskClipHead  # noqa: E402
+from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 from ovseg.mm.maskclip_plus import (  # noqa: E402
     DeepLabV2Head,
@@ -54,6 +54,7 @@ __all__ = [
     "PictureFolderDataset",
     "ClipBackbone",
     "ClipFeatures",
+    "DeClipHead",
     "DeepLabV2Head",
     "LoadLabels",
     "LoadPicture",

@@ -45,6 +45,20 @@ CLIP_DINOISER = Weights(
     size="7 MB",
     url="https://github.com/wysoczanska/clip_dinoiser/raw/main/checkpoints/last.pt",
 )
+DECLIP_B16 = Weights(
+    name="DeCLIP's EVA02-CLIP B/16 for segmentation",
+    licence="see github.com/xiaomoguhz/DeCLIP",
+    size="about 0.6 GB",
+    files=("DeCLIP_evab_dinov2B_csa_560_0.25_seg.pt",),
+    page="github.com/xiaomoguhz/DeCLIP",
+)
+DECLIP_L14 = Weights(
+    name="DeCLIP's EVA02-CLIP L/14 at 336 pixels",
+    licence="see github.com/xiaomoguhz/DeCLIP",
+    size="about 1.7 GB",
+    files=("DeCLIP_EVA-L_DINOv2-L_csa_0.05_2.0.pt",),
+    page="github.com/xiaomoguhz/DeCLIP",
+)
 DINO_B16 = Weights(
     name="DINO ViT-B/16",
     licence="Apache-2.0",
@@ -70,6 +84,12 @@ TINY_DINOISER = Weights(
     licence="Apache-2.0",
     size="1 MB",
     asset="clip_dinoiser_tiny.safetensors",
+)
+TINY_DECLIP = Weights(
+    name="picture tower of the tiny CLIP, tuned by DeCLIP",
+    licence="Apache-2.0",
+    size="3 MB",
+    asset="declip_tiny.safetensors",
 )
 TINY_DINO = Weights(
     name="tiny DINO of the drawn world",
