@@ -14,7 +14,7 @@ safe_load.allow_runner_checkpoints()
 
 import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
 from ovseg.mm.augment import PictureCrop  # noqa: E402
-from ovseg.mm.backbone import ClipBackbone, ClipFeatures  # noqa: E402
+from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # noqa: E402
 from ovseg.mm.benchmark_datasets import (  # noqa: E402
     ADE20K847Dataset,
     COCOObjectDataset,
@@ -54,6 +54,7 @@ __all__ = [
     "PictureFolderDataset",
     "ClipBackbone",
     "ClipFeatures",
+    "ClipTokenBackbone",
     "DeClipHead",
     "DeepLabV2Head",
     "LoadLabels",

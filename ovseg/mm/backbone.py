@@ -15,7 +15,7 @@ from ovseg.encoders.towers import Trunk
 from ovseg.errors import ConfigError
 from ovseg.mm.checkpoints import keep_hash_true, require_whole
 
-__all__ = ["ClipBackbone", "ClipFeatures"]
+__all__ = ["ClipBackbone", "ClipFeatures", "ClipTokenBackbone"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,48 @@ class ClipBackbone(nn.Module):
         refuse_normalised(inputs)
         trunk = self.clip.trunk(inputs / 255, self.capture)
         return ClipFeatures(trunk, self.clip, tuple(inputs.shape[-2:]))
+
+
+@MODELS.register_module()
+class ClipTokenBackbone(nn.Module):
+    """CLIP's picture tower as an ordinary backbone, to be tuned under any decode head of mmseg.
+
+    Only the picture tower is kept: no words are encoded.
+
+    Args:
+        model: the model, as in `ovseg.encoders.clip.build_clip`.
+        pretrained: its weights, likewise.
+        readout: how the last block is read, one of `ovseg.encoders.readouts.READOUTS`.
+        **options: further arguments of `build_clip`.
+
+    Attributes:
+        visual: the picture tower; all of it is trained.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        pretrained: str | Path | None = None,
+        readout: str = "value",
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        clip = build_clip(model, pretrained, **options)
+        self.readout = readout
+        self.visual = clip.model.visual.requires_grad_(True)
+        self._tower = clip.tower
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor]:
+        """Return one map of tokens (B, D, H / patch, W / patch), after the final norm.
+
+        Args:
+            inputs: (B, 3, H, W) normalised, sides multiples of the patch.
+
+        Raises:
+            InputError: other sides.
+        """
+        trunk = self._tower.trunk(inputs)
+        return (self._tower.readout(trunk, self.readout).tokens,)
 
 
 def refuse_normalised(inputs: Tensor) -> None:
