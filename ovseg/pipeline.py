@@ -18,11 +18,11 @@ from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
 from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip, Trident
+from ovseg.heads import HEADS, Head, score_picture
 from ovseg.inference.decode import Decoded, decode, maps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import WindowGrid, whole
+from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
 from ovseg.refine import Pamr, Refiner
@@ -30,16 +30,8 @@ from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
 
-HEADS: dict[str, type[Head]] = {
-    "MaskClipHead": MaskClip,
-    "ClipDinoiserHead": ClipDinoiser,
-    "DeClipHead": DeClip,
-    "TridentHead": Trident,
-}
-"""Heads by the names that configurations use."""
-
 REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr}
-"""Refiners likewise."""
+"""Refiners by the names that configurations use."""
 
 Words = str | Sequence[str] | Vocabulary
 T = TypeVar("T")
@@ -115,7 +107,7 @@ class Pipeline:
         }
 
     def prepare(self, picture: np.ndarray) -> Tensor:
-        """Resize a picture to the network's size (OpenCV's bilinear rule on uint8, as mmcv).
+        """Resize a picture to the network's size, bilinearly on uint8.
 
         Args:
             picture: (H, W, 3) uint8 RGB.
@@ -135,18 +127,18 @@ class Pipeline:
             raise InputError(f"empty picture of shape {picture.shape}")
         height, width = self.settings.network_size(picture.shape[:2])
         if (height, width) != picture.shape[:2]:
-            import cv2
-
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+            picture = _resize(picture, (height, width), self.settings.resize)
         return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
 
     def text(self, vocabulary: Vocabulary) -> Tensor:
         """Return the unit vectors (Q, E) of a vocabulary's queries; recent ones are kept.
 
+        Queries that the head adds of its own come last.
+
         Raises:
             PromptError: a query that cannot be encoded.
         """
-        key = vocabulary.queries
+        key = vocabulary.queries + self.head.extra_queries(vocabulary)
         if key not in self._texts:
             self._texts[key] = self.bank.encode(key)
         self._texts.move_to_end(key)
@@ -285,12 +277,18 @@ class Pipeline:
         picture: np.ndarray | None,
     ) -> tuple[ScoreGrid, WindowGrid]:
         """Return the scores, and the windows that they lie in for decode."""
-        settings = self.settings
-        least = settings.crop_size if settings.mode == "slide" else (1, 1)
-        image = self.head.fit(self.clip, image.to(self.device), least)
-        grid = settings.windows(tuple(image.shape[1:]))
-        scores = self.head(self.clip, image, grid, text, batch, vocabulary, picture)
-        return scores, whole(out_size) if self.head.joined else grid
+        image = image.to(self.device)
+        return score_picture(
+            self.head,
+            self.clip,
+            image,
+            self.settings,
+            text,
+            out_size,
+            batch=batch,
+            vocabulary=vocabulary,
+            picture=picture,
+        )
 
     def _decode_options(self, vocabulary: Vocabulary, numbers: int | None) -> dict[str, Any]:
         return {
@@ -436,10 +434,20 @@ def _check_image(image: Tensor) -> None:
         )
 
 
+def _resize(picture: np.ndarray, size: tuple[int, int], rule: str) -> np.ndarray:
+    """Resize (H, W, 3) uint8 to `size` by the rule of a library."""
+    if rule == "pillow":
+        from PIL import Image
+
+        seen = Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.array(seen)
+    import cv2
+
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def _picture_of(image: Tensor, size: tuple[int, int]) -> np.ndarray:
     picture = (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     if picture.shape[:2] == size:
         return picture
-    import cv2
-
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return _resize(picture, size, "opencv")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ovseg.encoders.mask_adapted_keys import take_clip
 from ovseg.errors import CheckpointError
 
 WRAPPERS = (
@@ -120,8 +121,9 @@ def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor
     """Rename other makers' keys to the names of an open_clip model.
 
     Knows EVA-CLIP's public names (as in released EVA02-CLIP and DeCLIP files; tables of rotary
-    positions are dropped), Hugging Face's SigLIP, and CLIP files for models that keep the text
-    tower under `text.`.
+    positions are dropped), Hugging Face's SigLIP, CLIP inside a released model of mask-adapted CLIP
+    (whose mask prompts are no part of it), and CLIP files for models that keep the text tower under
+    `text.`.
 
     Args:
         state: names and tensors.
@@ -130,6 +132,7 @@ def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor
     Returns:
         Renamed names; names that nothing matches stay and fail the strict load.
     """
+    state = take_clip(state)
     state = {key: value for key, value in state.items() if not _ROPE.fullmatch(key)}
     if any(key.startswith("visual.blocks.") for key in state):
         state = _from_eva(state)

@@ -6,18 +6,31 @@ section 3.3 (mask prompt tuning), and its published code.
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ovseg.encoders.hub import find_file
+from ovseg.encoders.mask_adapted_keys import LICENCE, PROMPTS, is_whole_model, take_prompts
 from ovseg.encoders.readouts import join_heads, split_heads
 from ovseg.encoders.vit import VitBlock, VitTower
+from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
-__all__ = ["PROMPT_KEY", "check_prompts", "class_features", "new_prompts", "region_side"]
+__all__ = [
+    "PROMPT_KEY",
+    "check_prompts",
+    "class_features",
+    "new_prompts",
+    "read_prompts",
+    "region_side",
+]
 
-PROMPT_KEY = "mask_embedding"
-"""Name of the prompt tensor, in released checkpoints with "visual." before it."""
+PROMPT_KEY = PROMPTS.removeprefix("visual.")
+"""Name of the prompt tensor inside a picture tower."""
 
 _SPREAD = 0.02
 
@@ -51,6 +64,36 @@ def new_prompts(tower: VitTower, depth: int = 3, *, shared: bool = False) -> Ten
     return prompts
 
 
+def read_prompts(pretrained: str | Path) -> Tensor:
+    """Read the prompts out of a file: a released whole model, a CLIP with them, or they alone.
+
+    Args:
+        pretrained: "asset:NAME", a file or an address.
+
+    Raises:
+        CheckpointError: no such file, an unreadable one, or one without prompts.
+    """
+    source = find_file(pretrained)
+    if source is None:
+        raise CheckpointError("no such file", where=pretrained, expected=f"one with {PROMPTS}")
+    path = source.local()
+    state = read_state_dict(path)
+    prompts = take_prompts(state, path)
+    if prompts is None:
+        raise CheckpointError(
+            "mask prompts are on, and there is no prompt tensor",
+            where=path,
+            expected=f"a tensor {PROMPTS}",
+            fix="set prompts=False for a CLIP that was tuned without them",
+        )
+    if is_whole_model(state):
+        warnings.warn(
+            f"{path.name} has the layout of OVSeg's released models, whose licence is {LICENCE}",
+            stacklevel=2,
+        )
+    return prompts.float()
+
+
 def check_prompts(prompts: Tensor | None, tower: VitTower, where: str | None = None) -> Tensor:
     """Return prompts that fit a tower.
 
@@ -64,7 +107,7 @@ def check_prompts(prompts: Tensor | None, tower: VitTower, where: str | None = N
         raise CheckpointError(
             "mask prompts are on, and there is no prompt tensor",
             where=where,
-            expected=f"visual.{PROMPT_KEY} of shape {expected}",
+            expected=f"{PROMPTS} of shape {expected}",
             fix="name a file that holds it, or set prompts=False",
         )
     fits = prompts.ndim == 3 and 1 <= prompts.shape[0] <= layers

@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from ovseg.errors import ConfigError
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
 from ovseg.inference.tiles import KINDS
-from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.inference.windows import WindowGrid, whole, window_batches
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
+    from ovseg.inference.settings import InferenceSettings
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["Head", "WindowHead", "check_temperature"]
+__all__ = ["Head", "WindowHead", "check_temperature", "score_picture"]
 
 
 class Head(nn.Module, ABC):
@@ -64,6 +65,10 @@ class Head(nn.Module, ABC):
             least: (height, width) of a window.
         """
         return image
+
+    def extra_queries(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """Words that the head compares the vocabulary's with; their rows follow in `text`."""
+        return ()
 
     def to_precision(self, precision: str) -> Head:
         """Cast towers of the head's own, in place; most heads have none.
@@ -141,6 +146,41 @@ class WindowHead(Head):
             return DenseScores(joined, clip.patch_size)
         softmax = self.temperature if self.kind == "probs" else None
         return CosineScores(joined, text, softmax=softmax, patch=clip.patch_size)
+
+
+def score_picture(
+    head: Head,
+    clip: ClipEncoder,
+    image: Tensor,
+    settings: InferenceSettings,
+    text: Tensor,
+    out_size: tuple[int, int],
+    *,
+    batch: int = 8,
+    vocabulary: Vocabulary | None = None,
+    picture: np.ndarray | None = None,
+) -> tuple[ScoreGrid, WindowGrid]:
+    """Lay windows over a picture and let a head score them.
+
+    Args:
+        head: the head; the other arguments are those of `Head.forward`.
+        clip: the encoder.
+        image: (3, H, W) RGB in [0, 1], of the network's size, on the encoder's device.
+        settings: how windows are laid.
+        text: (Q, E) unit rows.
+        out_size: (H, W) of the result that the scores are decoded to.
+        batch: windows at a time.
+        vocabulary: the classes.
+        picture: (H, W, 3) uint8 RGB.
+
+    Returns:
+        The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
+    """
+    least = settings.crop_size if settings.mode == "slide" else (1, 1)
+    image = head.fit(clip, image, least)
+    grid = settings.windows(tuple(image.shape[1:]))
+    scores = head(clip, image, grid, text, batch, vocabulary, picture)
+    return scores, whole(out_size) if head.joined else grid
 
 
 def check_temperature(kind: str, temperature: float) -> None:

@@ -30,6 +30,8 @@ class InferenceSettings:
         threshold: pixels whose best probability is lower become background; in [0, 1].
         align: "stretch", "exact" or "around" (with that padding of the encoder), see
             `ovseg.inference.decode.decode`.
+        resize: whose bilinear rule resizes pictures: "opencv", as mmcv does, or "pillow", which
+            averages where it shrinks.
 
     Raises:
         ConfigError: a setting of a wrong type or out of its range.
@@ -43,9 +45,11 @@ class InferenceSettings:
     window_batch: int = 8
     threshold: float = 0.0
     align: str = "stretch"
+    resize: str = "opencv"
 
     def __post_init__(self) -> None:
-        for name, valid in (("mode", ("slide", "whole")), ("align", ALIGNS)):
+        choices = {"mode": ("slide", "whole"), "align": ALIGNS, "resize": ("opencv", "pillow")}
+        for name, valid in choices.items():
             if getattr(self, name) not in valid:
                 raise ConfigError(
                     f"{name} {getattr(self, name)!r}",

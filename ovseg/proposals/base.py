@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from ovseg.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.vocabulary import Vocabulary
 
@@ -27,7 +29,7 @@ class ProposalRequest:
         text: (C, E) unit rows, the words.
         clip: the encoder that they come from, for proposers that look through it.
         vocabulary: the classes behind `text`.
-        picture_size: (H, W) of the picture before it was resized to test size.
+        picture: (H, W, 3) uint8 RGB, the picture at its own size; None: that of `image`.
         batch: pictures that go through a tower at a time.
     """
 
@@ -35,8 +37,13 @@ class ProposalRequest:
     text: Tensor
     clip: ClipEncoder
     vocabulary: Vocabulary | None
-    picture_size: tuple[int, int]
+    picture: np.ndarray | None = None
     batch: int = 8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of masks at test size."""
+        return tuple(self.image.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,14 @@ class Proposer(nn.Module, ABC):
         Raises:
             ConfigError: it is one.
         """
+
+    def to_precision(self, precision: str) -> Proposer:
+        """Cast towers of the proposer's own, in place; most have none.
+
+        Args:
+            precision: "fp32", "bf16" or "fp16".
+        """
+        return self
 
     @abstractmethod
     def propose(self, request: ProposalRequest) -> MaskProposals:

@@ -13,6 +13,9 @@ from torch.nn import functional
 from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.mask_prompts import class_features, region_side
 from ovseg.encoders.text_bank import TextBank
+from ovseg.heads import MaskAdaptedClip
+from ovseg.inference.decode import decode, maps
+from ovseg.inference.windows import whole
 from ovseg.masked_regions import (
     Regions,
     binarise,
@@ -21,6 +24,7 @@ from ovseg.masked_regions import (
     keep_flags,
     mask_boxes,
 )
+from ovseg.proposals import MaskProposals, ProposalRequest, Proposer
 from tests.golden.conftest import cases, load_npz
 
 FEATURES = {"atol": 1e-4, "rtol": 0.0}
@@ -120,3 +124,78 @@ def test_region_embeddings(path: Path) -> None:
     close(100 * plain @ text.T, case["logits_noprompt"], SCALED)
     shared = functional.normalize(class_features(tower, images, keep, prompts[:, :1]))
     close(shared, case["embed_shared_prompt"], FEATURES)
+
+
+class Stored(Proposer):
+    """Proposes what a case has."""
+
+    def __init__(self, case: dict, text: Tensor) -> None:
+        super().__init__()
+        self.logits = torch.from_numpy(case["mask_logits"])
+        embed = functional.normalize(torch.from_numpy(case["query_embed"]), dim=1)
+        self.class_logits = 100 * embed @ text.T
+
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        padded = [4 * side for side in self.logits.shape[1:]]
+        masks = functional.interpolate(self.logits[None], padded, mode="bilinear")[0]
+        height, width = request.size
+        return MaskProposals(masks[:, :height, :width].sigmoid(), self.class_logits)
+
+
+RUNS = {
+    "main": {},
+    "alt": {},
+    "noens": {"ensemble": False},
+    "cliponly": {"weight": 0.0},
+    "demo": {"weight": 0.0, "rule": "best"},
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("path", cases("mask_adapted", "fusion*"))
+@torch.inference_mode()
+def test_fusion(path: Path, run: str) -> None:
+    case, (clip, prompts) = load_npz(path), encoder(path.parent)
+    rows = torch.from_numpy(load_npz(path.with_name("text.npz"))["vild"])
+    names = case["names"].tolist()
+    text = TextBank(clip, "vild14", cache_dir=None).encode(names)
+    rows = torch.cat([text, rows[-1:]])
+    image = torch.from_numpy(case["image"]).permute(2, 0, 1).float() / 255
+
+    def setting(name: str) -> object:
+        value = case.get(f"{run}_{name}", case[f"main_{name}"])
+        return value.item()
+
+    options = {"weight": setting("weight"), **RUNS[run]}
+    head = MaskAdaptedClip(
+        {"type": "GivenProposer"},
+        prompts=False,
+        mask_threshold=setting("thr"),
+        fill=setting("fill"),
+        **options,
+    )
+    head.source = Stored(case, rows)
+    if setting("prompt"):
+        head.mask_embedding = torch.nn.Parameter(prompts)
+    out_size = tuple(case["out_size"].tolist())
+    scores = head(clip, image, whole(tuple(image.shape[1:])), text, batch=4)
+
+    def painted(size: tuple[int, int]) -> Tensor:
+        return maps(scores, whole(size), size, range(len(names)), kind="probs")
+
+    found = head.source.propose(ProposalRequest(image, text, clip, None))
+    if run == "main":
+        close(found.class_logits, case["prop_logits"], SCALED)
+        close(found.prob[:, ::4, ::4], case["mask_prob_s4"], FEATURES)
+        close(painted(tuple(image.shape[1:])), case["main_semseg_testsize"], FEATURES)
+        close(painted(out_size), case["main_semseg"], FEATURES)
+    else:
+        close(painted(out_size)[:, ::3, ::3], case[f"{run}_semseg_s3"], FEATURES)
+    if f"{run}_valid" in case:
+        valid = binarise(found.prob, head.mask_threshold).flatten(1).any(1)
+        assert torch.equal(valid, torch.from_numpy(case[f"{run}_valid"]))
+    if f"{run}_clip_logits" in case:
+        features = head.region_features(clip, image, found.prob[valid])
+        close(100 * features @ rows.T, case[f"{run}_clip_logits"], SCALED)
+    labels = decode(scores, whole(out_size), out_size, kind="probs").labels
+    assert (labels != case[f"{run}_labels"]).mean() <= 0.001

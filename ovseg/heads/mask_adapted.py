@@ -1,0 +1,267 @@
+"""Mask-adapted CLIP (OVSeg; Liang et al., CVPR 2023): propose masks, look at each, paint.
+
+A source proposes masks. Every mask is cut out of the picture, its outside is blanked, and CLIP,
+adapted to such pictures, compares the cut-out with the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ovseg.encoders.mask_prompts import check_prompts, class_features, read_prompts, region_side
+from ovseg.errors import ConfigError
+from ovseg.heads.base import Head, check_temperature
+from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
+from ovseg.inference.cleaned import CleanedScores
+from ovseg.inference.painted import PaintedScores
+from ovseg.inference.scores import ScoreGrid
+from ovseg.masked_regions import (
+    binarise,
+    cut_regions,
+    distinct_regions,
+    expand_boxes,
+    keep_flags,
+    mask_boxes,
+)
+from ovseg.plain_data import build
+from ovseg.proposals import PROPOSERS, MaskProposals, ProposalRequest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ovseg.encoders.clip import ClipEncoder
+    from ovseg.inference.windows import WindowGrid
+    from ovseg.vocabulary import Vocabulary
+
+__all__ = ["FILLS", "RULES", "UNCOVERED", "MaskAdaptedClip"]
+
+FILLS = ("mean", "zero")
+RULES = ("sum", "best")
+UNCOVERED = ("background", "rest")
+
+_OTHERS = "others"
+
+
+class MaskAdaptedClip(Head):
+    """Scores of masks, by their source and by CLIP on their regions, painted over the picture.
+
+    The picture is seen whole. Of the scores nothing is a probability in the strict sense: where
+    masks overlap they add up, and decode clips them at 1.
+
+    Args:
+        proposer: source of masks, a type of `ovseg.proposals.PROPOSERS` and its arguments.
+        pretrained: file that holds the mask prompts: a released whole model, a CLIP with them, or
+            prompts alone; "asset:NAME" or a path.
+        prompts: whether learnt tokens stand in place of blank patches; False is for CLIP that is
+            fine-tuned only, or not at all.
+        mask_threshold: pixels of a mask strictly above it make its region; in [0, 1).
+        weight: share of CLIP when its scores and those of the source are blended, from 0 to 1;
+            0 means CLIP alone. See `ovseg.heads.mask_fusion.fuse`.
+        ensemble: False leaves CLIP out: the source of masks alone decides.
+        rule: "sum" paints every mask with all its scores (benchmarks); "best" paints, without soft
+            borders, those masks that some word likes best (the published demo).
+        uncovered: what becomes of pixels in no painted mask: "background" gives them to the class
+            of that name where the vocabulary has one, else to the first class; "rest" looks at
+            them as one more mask.
+        expand: factor of width and height of a region's box.
+        fill: colour of what is outside: CLIP's "mean", or "zero".
+        matting: blend soft masks with the fill instead of cutting at the threshold.
+        temperature: factor of CLIP's cosines inside the softmax.
+
+    Raises:
+        ConfigError: a setting out of its range.
+        CheckpointError: prompts are on and the file holds none, or it cannot be read.
+    """
+
+    kind = "probs"
+    wants_picture = True
+    joined = True
+
+    def __init__(
+        self,
+        proposer: Mapping[str, Any],
+        *,
+        pretrained: str | Path | None = None,
+        prompts: bool = True,
+        mask_threshold: float = 0.4,
+        weight: float = 0.7,
+        ensemble: bool = True,
+        rule: str = "sum",
+        uncovered: str = "background",
+        expand: float = 1.0,
+        fill: str = "mean",
+        matting: bool = False,
+        temperature: float = 100.0,
+    ) -> None:
+        super().__init__()
+        check_temperature(self.kind, temperature)
+        check_weight(weight)
+        _check_options(rule, uncovered, fill, mask_threshold, expand)
+        self.proposer = proposer
+        self.pretrained = pretrained
+        self.prompts = prompts
+        self.mask_threshold = mask_threshold
+        self.weight = weight
+        self.ensemble = ensemble
+        self.rule = rule
+        self.uncovered = uncovered
+        self.expand = expand
+        self.fill = fill
+        self.matting = matting
+        self.temperature = temperature
+        self.source = build(proposer, PROPOSERS, "decode_head.proposer")
+        read = prompts and pretrained is not None
+        self.mask_embedding = nn.Parameter(read_prompts(pretrained)) if read else None
+
+    def check(self, clip: ClipEncoder) -> None:
+        """Refuse an encoder without a class token, and prompts that are absent or of another one.
+
+        Raises:
+            ConfigError: no plain vision transformer, or one that the proposer cannot work with.
+            CheckpointError: no prompts, or of another shape.
+        """
+        region_side(clip.tower)
+        if self.prompts:
+            check_prompts(self.mask_embedding, clip.tower, "decode_head.pretrained")
+        self.source.check(clip)
+
+    def to_precision(self, precision: str) -> MaskAdaptedClip:
+        """Cast towers of the proposer's own, in place."""
+        self.source.to_precision(precision)
+        return self
+
+    def extra_queries(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """One word alone has nothing to be better than: the demo's rule compares it with others."""
+        return (_OTHERS,) if self.rule == "best" and len(vocabulary.queries) == 1 else ()
+
+    def region_features(
+        self, clip: ClipEncoder, image: Tensor, prob: Tensor, batch: int = 32
+    ) -> Tensor:
+        """Embed the regions of masks; equal ones are looked at once.
+
+        Args:
+            clip: the encoder.
+            image: (3, h, w) RGB in [0, 1].
+            prob: (K, h, w) masks, none empty above the threshold.
+            batch: regions at a time, which bounds the memory beside the masks.
+
+        Returns:
+            (K, E) unit rows.
+        """
+        if not len(prob):
+            return image.new_zeros(0, clip.embed_dim)
+        hard = binarise(prob, self.mask_threshold)
+        boxes = expand_boxes(mask_boxes(hard), self.expand, tuple(image.shape[1:]))
+        keep = prob if self.matting else hard
+        firsts, place = distinct_regions(keep, boxes)
+        fill = clip.mean if self.fill == "mean" else torch.zeros_like(clip.mean)
+        side, found = region_side(clip.tower), []
+        for some in firsts.to(keep.device).split(batch):
+            regions = cut_regions(image, keep[some], boxes[some], side=side, fill=fill)
+            flags = keep_flags(regions.masks, clip.patch_size)
+            pixels = clip.pad_and_normalize(regions.pixels)
+            found.append(class_features(clip.tower, pixels, flags, self.mask_embedding))
+        return functional.normalize(torch.cat(found), dim=1)[place.to(image.device)]
+
+    def mask_scores(
+        self,
+        clip: ClipEncoder,
+        image: Tensor,
+        proposals: MaskProposals,
+        text: Tensor,
+        batch: int = 32,
+    ) -> Tensor:
+        """Score masks (Q, C) by the words (C, E) of unit length; see `region_features`.
+
+        Raises:
+            ConfigError: CLIP is left out, and the source of masks knows no words.
+        """
+        proposed = None
+        if proposals.class_logits is not None:
+            proposed = proposal_probs(proposals.class_logits)
+        if not self.ensemble:
+            if proposed is None:
+                raise ConfigError(
+                    f"{self.proposer['type']} gives masks without classes, and CLIP is left out",
+                    where="decode_head.ensemble",
+                    fix="set ensemble=True",
+                )
+            return proposed
+        valid = binarise(proposals.prob, self.mask_threshold).flatten(1).any(1)
+        features = self.region_features(clip, image, proposals.prob[valid], batch)
+        seen = (self.temperature * features @ text.T).softmax(1)
+        scores = fuse(proposed, seen, valid, self.weight)
+        if proposed is None and proposals.quality is not None:
+            scores = scores * proposals.quality[:, None]
+        return scores
+
+    def forward(
+        self,
+        clip: ClipEncoder,
+        image: Tensor,
+        grid: WindowGrid,
+        text: Tensor,
+        batch: int = 8,
+        vocabulary: Vocabulary | None = None,
+        picture: np.ndarray | None = None,
+    ) -> ScoreGrid:
+        """Score the pixels; see `Head`.
+
+        Raises:
+            ConfigError: the picture is cut into windows.
+        """
+        if len(grid) != 1:
+            raise ConfigError(
+                "mask-adapted CLIP sees a picture whole", where="test_cfg.mode", fix='set "whole"'
+            )
+        words = len(text) if vocabulary is None else len(vocabulary.queries)
+        request = ProposalRequest(image, text, clip, vocabulary, picture, batch)
+        proposals = self._complete(self.source.propose(request))
+        masks = proposals.prob
+        scores = self.mask_scores(clip, image, proposals, text, batch)
+        if self.rule == "best":
+            chosen = best_masks(scores, words)
+            masks, scores = binarise(masks[chosen], self.mask_threshold), scores[chosen]
+        painted = PaintedScores(masks, scores[:, :words].float())
+        if vocabulary is None or vocabulary.background is None:
+            return painted
+        background = torch.tensor(vocabulary.query_class) == vocabulary.background
+        return CleanedScores(painted, ~_covered(masks), background)
+
+    def _complete(self, proposals: MaskProposals) -> MaskProposals:
+        """Add what no mask covers as one more mask, where that is wanted and there is any."""
+        rest = ~_covered(binarise(proposals.prob, self.mask_threshold))
+        if self.uncovered != "rest" or not bool(rest.any()):
+            return proposals
+        logits, quality = proposals.class_logits, proposals.quality
+        return MaskProposals(
+            torch.cat([proposals.prob, rest[None].to(proposals.prob.dtype)]),
+            None if logits is None else torch.cat([logits, logits.new_zeros(1, logits.shape[1])]),
+            None if quality is None else torch.cat([quality, quality.new_ones(1)]),
+        )
+
+
+def _covered(masks: Tensor) -> Tensor:
+    """(h, w) bool: pixels that some mask has anything of."""
+    return masks.any(0) if masks.dtype == torch.bool else (masks > 0).any(0)
+
+
+def _check_options(
+    rule: str, uncovered: str, fill: str, mask_threshold: float, expand: float
+) -> None:
+    checks = {
+        "rule": (rule, rule in RULES, " or ".join(RULES)),
+        "uncovered": (uncovered, uncovered in UNCOVERED, " or ".join(UNCOVERED)),
+        "fill": (fill, fill in FILLS, " or ".join(FILLS)),
+        "mask_threshold": (mask_threshold, 0 <= mask_threshold < 1, "from 0 to below 1"),
+        "expand": (expand, 0 < expand < float("inf"), "above 0"),
+    }
+    for name, (value, right, expected) in checks.items():
+        if not right:
+            raise ConfigError(f"{name} {value!r}", where=f"decode_head.{name}", expected=expected)

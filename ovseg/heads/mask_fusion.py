@@ -1,0 +1,80 @@
+"""What two judges say about a mask, made one: the source of the mask, and CLIP on its region.
+
+Source: Liang et al., "Open-Vocabulary Semantic Segmentation with Mask-adapted CLIP" (CVPR 2023),
+section 3.1, and its published code. Q masks, of which K have a region; C words.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ovseg.errors import ConfigError
+
+__all__ = ["best_masks", "check_weight", "fuse", "proposal_probs"]
+
+
+def proposal_probs(class_logits: Tensor) -> Tensor:
+    """Probabilities (Q, C) of class logits (Q, C + 1), "no object" last.
+
+    It is dropped after the softmax: a mask of nothing fades.
+
+    Example:
+        >>> proposal_probs(torch.zeros(1, 4))
+        tensor([[0.2500, 0.2500, 0.2500]])
+    """
+    return class_logits.float().softmax(-1)[:, :-1]
+
+
+def fuse(proposed: Tensor | None, seen: Tensor, valid: Tensor, weight: float) -> Tensor:
+    """Blend the scores of masks, geometrically and without normalising again.
+
+    A weight of 0 does not mean that CLIP has no say, but that it has the only one: then, and where
+    the source of masks knows no words, masks without a region score 0. Else they keep
+    `proposed ** (1 - weight)`.
+
+    Args:
+        proposed: (Q, C) probabilities by the source of the masks; None where it has none.
+        seen: (K, C) probabilities by CLIP.
+        valid: (Q) bool, which masks have a region, in the order of `seen`.
+        weight: share of CLIP in the exponent, from 0 to 1.
+
+    Returns:
+        (Q, C).
+
+    Example:
+        >>> proposed, seen = torch.tensor([[0.25], [0.25]]), torch.tensor([[1.0]])
+        >>> fuse(proposed, seen, torch.tensor([True, False]), 0.5)
+        tensor([[0.5000],
+                [0.5000]])
+    """
+    alone = proposed is None or weight == 0
+    scores = seen.new_full((len(valid), seen.shape[1]), 0.0 if alone else 1.0)
+    scores[valid] = seen
+    return scores if alone else proposed ** (1 - weight) * scores**weight
+
+
+def best_masks(scores: Tensor, words: int) -> Tensor:
+    """Keep the best mask of every word, as the published demo does for words of one's own.
+
+    Args:
+        scores: (Q, C) of `fuse`.
+        words: how many of the C are asked for; the rest are there to compare with.
+
+    Returns:
+        (Q) bool.
+    """
+    chosen = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+    if len(scores):
+        chosen[scores[:, :words].argmax(0)] = True
+    return chosen
+
+
+def check_weight(weight: float) -> None:
+    """Refuse a weight outside [0, 1].
+
+    Raises:
+        ConfigError: it is.
+    """
+    if not 0 <= weight <= 1:
+        raise ConfigError(f"weight {weight}", where="decode_head.weight", expected="from 0 to 1")

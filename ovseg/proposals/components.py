@@ -1,0 +1,170 @@
+"""Masks from any head that labels pixels: the connected parts of its coarse segmentation.
+
+CLIP then judges again, one whole part at a time, what that head judged patch by patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.errors import ConfigError
+from ovseg.inference.decode import decode, maps
+from ovseg.inference.settings import InferenceSettings
+from ovseg.plain_data import build, check_keys
+from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.proposals.masks import large_first
+
+__all__ = ["ComponentProposer", "connected_parts"]
+
+
+class ComponentProposer(Proposer):
+    """Segments by another head on the same CLIP and proposes the parts, 8-connected.
+
+    What is smaller than `min_area`, or beyond the `most` largest, is put together: one more mask
+    a class, so that every pixel is in some mask. The class logits of a mask are the logarithms of
+    the head's mean probabilities on it; "no object" has none.
+
+    Args:
+        head: a type of `ovseg.heads.HEADS` and its arguments.
+        windows: how windows are laid over the picture: `mode`, `crop_size` and `stride` of
+            `ovseg.inference.settings.InferenceSettings`.
+        min_area: smallest part, as a share of the picture; in [0, 1).
+        most: number of parts at most.
+
+    Raises:
+        ConfigError: a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        head: Mapping[str, Any],
+        windows: Mapping[str, Any] | None = None,
+        *,
+        min_area: float = 0.001,
+        most: int = 100,
+    ) -> None:
+        super().__init__()
+        from ovseg.heads import HEADS
+
+        if not 0 <= min_area < 1 or most < 1:
+            raise ConfigError(
+                f"min_area {min_area}, most {most}",
+                where="decode_head.proposer",
+                expected="an area from 0 to below 1, and at least 1 part",
+            )
+        where = "decode_head.proposer.windows"
+        given = check_keys(windows or {}, ("mode", "crop_size", "stride"), where)
+        self.head = head
+        self.windows = windows
+        self.min_area = min_area
+        self.most = most
+        self.dense = build(head, HEADS, "decode_head.proposer.head")
+        self.settings = InferenceSettings(**given)
+
+    def check(self, clip: ClipEncoder) -> None:
+        """Refuse an encoder that the head cannot work with."""
+        self.dense.check(clip)
+
+    def to_precision(self, precision: str) -> ComponentProposer:
+        """Cast towers of the head's own, in place."""
+        self.dense.to_precision(precision)
+        return self
+
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        """Return the parts; see `Proposer`."""
+        labels, probs = self._segment(request)
+        parts = connected_parts(labels, self.min_area * labels.size, self.most)
+        index = torch.from_numpy(parts).to(probs.device)
+        numbers = torch.arange(int(parts.max()) + 1, device=probs.device)
+        logits = _mean_inside(index, probs).clamp_min(torch.finfo(torch.float32).tiny).log()
+        return MaskProposals(
+            index == numbers.view(-1, 1, 1), functional.pad(logits, (0, 1), value=float("-inf"))
+        )
+
+    def _segment(self, request: ProposalRequest) -> tuple[np.ndarray, Tensor]:
+        """Classes (h, w) of the pixels, and probabilities (C, cells, cells) at the patches."""
+        from ovseg.heads import score_picture
+
+        clip, size, queries = request.clip, request.size, len(request.text)
+        scores, grid = score_picture(
+            self.dense,
+            clip,
+            request.image,
+            self.settings.fit_patch(clip.patch_size),
+            request.text,
+            size,
+            batch=request.batch,
+            vocabulary=request.vocabulary,
+            picture=request.picture,
+        )
+        options = {"kind": self.dense.kind, "temperature": self.dense.decode_temperature}
+        classes = _query_classes(request)
+        found = decode(scores, grid, size, query_class=classes, want_scores=False, **options)
+        cells = tuple(-(-side // clip.patch_size) for side in size)
+        return found.labels, maps(scores, grid, cells, range(queries), **options)
+
+
+def connected_parts(labels: np.ndarray, min_area: float, most: int) -> np.ndarray:
+    """Number the 8-connected parts of a label map, the largest first.
+
+    Parts that are too small or too many get one number a class, behind the others.
+
+    Args:
+        labels: (h, w) classes.
+        min_area: smallest area, in pixels.
+        most: number of parts at most, those put together not counted.
+
+    Returns:
+        (h, w) int64, 0 and following without gaps.
+
+    Example:
+        >>> connected_parts(np.array([[1, 1, 0], [1, 0, 0], [1, 1, 2]]), 2, 9).tolist()
+        [[0, 0, 1], [0, 1, 1], [0, 0, 2]]
+    """
+    import cv2
+
+    parts = np.zeros(labels.shape, np.int64)
+    areas: list[int] = []
+    owners: list[int] = []
+    for label in np.unique(labels).tolist():
+        mask = (labels == label).astype(np.uint8)
+        count, found, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        inside = found > 0
+        parts[inside] = found[inside] - 1 + len(areas)
+        areas += stats[1:, cv2.CC_STAT_AREA].tolist()
+        owners += [label] * (count - 1)
+    kept = large_first(torch.tensor(areas), min_area, most).numpy()
+    rest = np.setdiff1d(np.arange(len(areas)), kept)
+    numbers = np.empty(len(areas), np.int64)
+    numbers[kept] = np.arange(len(kept))
+    numbers[rest] = len(kept) + np.unique(np.array(owners)[rest], return_inverse=True)[1]
+    return numbers[parts]
+
+
+def _mean_inside(index: Tensor, probs: Tensor) -> Tensor:
+    """Mean (N, C) of maps (C, rows, columns) over the parts that `index` (h, w) numbers."""
+    (height, width), (rows, columns) = index.shape, probs.shape[1:]
+    y = torch.arange(height, device=index.device) * rows // height
+    x = torch.arange(width, device=index.device) * columns // width
+    cell = y[:, None] * columns + x
+    shares = (
+        (index * rows * columns + cell)
+        .flatten()
+        .bincount(minlength=(int(index.max()) + 1) * rows * columns)
+    )
+    shares = shares.view(-1, rows * columns).float()
+    return shares @ probs.flatten(1).T / shares.sum(1, keepdim=True)
+
+
+def _query_classes(request: ProposalRequest) -> list[int]:
+    """Class of each row of the text; rows beyond the vocabulary's are classes of their own."""
+    known = [] if request.vocabulary is None else list(request.vocabulary.query_class)
+    first = max(known, default=-1) + 1
+    return known + [first + i for i in range(len(request.text) - len(known))]

@@ -1,0 +1,116 @@
+"""Masks that somebody has made already: from a file, or from ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ovseg.errors import ConfigError, InputError
+from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.proposals.masks import resize_masks
+
+__all__ = ["GivenProposer", "masks_of_labels"]
+
+_NO_LABEL = (255, 65535)
+
+
+class GivenProposer(Proposer):
+    """Proposes what it is given, whatever is asked for.
+
+    Args:
+        masks: a file, for one picture: `.npz` with an array `masks` as `give` takes them, or a
+            label map (8 or 16 bit picture), of which every label is a mask. None: `give` follows.
+
+    Raises:
+        InputError: the file cannot be used.
+        DatasetError: it is no label map.
+    """
+
+    def __init__(self, masks: str | Path | None = None) -> None:
+        super().__init__()
+        self.masks = masks
+        self._given: Tensor | None = None
+        if masks is not None:
+            self.give(_read(Path(masks)))
+
+    def give(self, masks: np.ndarray | Tensor) -> None:
+        """Propose these masks from now on.
+
+        Args:
+            masks: (Q, H, W) bool or float from 0 to 1, of the picture's own size; or a label map
+                (H, W) of integers.
+
+        Raises:
+            InputError: something else.
+        """
+        given = torch.as_tensor(np.asarray(masks))
+        if given.ndim == 2 and not given.is_floating_point() and given.dtype != torch.bool:
+            given = masks_of_labels(given)
+        if given.ndim != 3 or not (given.is_floating_point() or given.dtype == torch.bool):
+            raise InputError(
+                f"masks of shape {tuple(given.shape)} and kind {given.dtype}",
+                where=self.masks,
+                expected="(Q, H, W) bool or float, or a label map (H, W) of integers",
+            )
+        if given.is_floating_point() and not bool(((given >= 0) & (given <= 1)).all()):
+            raise InputError("masks beyond 0 and 1", where=self.masks, expected="from 0 to 1")
+        self._given = given if given.dtype == torch.bool else given.float()
+
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        """Return the given masks; see `Proposer`.
+
+        Raises:
+            ConfigError: none were given.
+            InputError: they are of another size than the picture.
+        """
+        if self._given is None:
+            raise ConfigError(
+                "no masks are given",
+                where="decode_head.proposer.masks",
+                fix="name a file, or call give(masks) before each picture",
+            )
+        size = request.size if request.picture is None else request.picture.shape[:2]
+        seen = tuple(self._given.shape[1:])
+        if seen != tuple(size):
+            raise InputError(
+                f"masks of {seen[0]} x {seen[1]} pixels, the picture has {size[0]} x {size[1]}",
+                where=self.masks,
+                expected="the size of the upright picture",
+            )
+        return MaskProposals(resize_masks(self._given.to(request.image.device), request.size))
+
+
+def masks_of_labels(labels: Tensor) -> Tensor:
+    """Take a label map apart.
+
+    Args:
+        labels: (H, W) integers; 255 and 65535 stand for no label.
+
+    Returns:
+        (Q, H, W) bool, one mask a label that occurs, in ascending order.
+
+    Example:
+        >>> masks_of_labels(torch.tensor([[4, 4, 255], [0, 4, 0]])).int().tolist()
+        [[[0, 0, 0], [1, 0, 1]], [[1, 1, 0], [0, 1, 0]]]
+    """
+    found = [value for value in labels.unique().tolist() if value not in _NO_LABEL]
+    return labels == torch.tensor(found, dtype=labels.dtype).view(-1, 1, 1)
+
+
+def _read(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise InputError("no such file of masks", where=path, fix="check the path")
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays["masks"]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(
+                f"not readable as masks: {error}", where=path, expected="an array named masks"
+            ) from error
+    from ovseg.datasets.labels import decode_ids
+
+    return decode_ids(path.read_bytes(), str(path))

@@ -1,0 +1,84 @@
+"""Masks from SAM asked at a grid of points, through segment_anything's own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ovseg.errors import ConfigError
+from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.proposals.masks import large_first, resize_masks
+
+__all__ = ["SamProposer"]
+
+
+class SamProposer(Proposer):
+    """Proposes what SAM finds by itself: hard masks that know no words.
+
+    The quality of a mask is SAM's own estimate of its IoU times the stability of its border.
+
+    Args:
+        sam: arguments of `ovseg.encoders.sam.build_sam`.
+        points_per_side: points of the grid along a side of the picture.
+        min_area: smallest mask, as a share of the picture; in [0, 1).
+        most: how many masks are kept, the largest ones.
+        options: further settings of `segment_anything.SamAutomaticMaskGenerator`.
+
+    Raises:
+        ConfigError: a setting that it does not take.
+        CheckpointError: weights that cannot be had, read or fitted.
+    """
+
+    def __init__(
+        self,
+        sam: Mapping[str, Any],
+        *,
+        points_per_side: int = 32,
+        min_area: float = 0.001,
+        most: int = 100,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        # Here, because it brings torchvision, a second that other models need not spend.
+        from segment_anything import SamAutomaticMaskGenerator
+
+        from ovseg.encoders.sam import build_sam
+
+        self.sam = sam
+        self.points_per_side = points_per_side
+        self.min_area = min_area
+        self.most = most
+        self.options = options
+        self.tower = build_sam(**sam).requires_grad_(False)
+        try:
+            self.generator = SamAutomaticMaskGenerator(
+                self.tower.model, points_per_side=points_per_side, **(options or {})
+            )
+        except (TypeError, AssertionError) as error:
+            raise ConfigError(
+                f"segment_anything does not take these settings: {error}",
+                where="decode_head.proposer.options",
+            ) from error
+
+    def propose(self, request: ProposalRequest) -> MaskProposals:
+        """Return what SAM finds, the largest first; see `Proposer`."""
+        picture = request.picture
+        if picture is None:
+            pixels = (request.image * 255).round().clamp(0, 255).byte()
+            picture = pixels.permute(1, 2, 0).cpu().numpy()
+        found = self.generator.generate(np.ascontiguousarray(picture))
+        areas = torch.tensor([float(each["area"]) for each in found])
+        least = self.min_area * picture.shape[0] * picture.shape[1]
+        found = [found[i] for i in large_first(areas, least, self.most).tolist()]
+        masks = np.zeros((len(found), *picture.shape[:2]), bool)
+        for mask, each in zip(masks, found, strict=True):
+            mask[:] = each["segmentation"]
+        quality = [each["predicted_iou"] * each["stability_score"] for each in found]
+        device = request.image.device
+        return MaskProposals(
+            resize_masks(torch.from_numpy(masks).to(device), request.size),
+            quality=torch.tensor(quality, dtype=torch.float32, device=device),
+        )
