@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ovseg.benchmark.dense_cases import read_dense
 from ovseg.benchmark.evaluation_cases import count_pictures, evaluation_part
 from ovseg.inference.decode import decode
 from ovseg.inference.scores import CosineScores, DenseScores, join_windows
@@ -187,6 +188,7 @@ CASES: dict[str, Callable[..., Work]] = {
     "text": encode_text,
     "windows": score_windows,
     "heads": score_by_head,
+    "dense": read_dense,
     "stages": stage,
     "evaluation": evaluation_part,
     "count": count_pictures,

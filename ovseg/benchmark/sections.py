@@ -112,6 +112,19 @@ def heads(plan: Plan) -> Iterator[Row]:
         yield row
 
 
+def dense(plan: Plan) -> Iterator[Row]:
+    """DeCLIP's csa read-out, forward and step at 560 pixels; `times` is the share of the naive."""
+    for part in ("read", "forward", "step"):
+        naive = None
+        for way in ("naive", "sdpa"):
+            options = {"part": part, "way": way, "quick": plan.quick}
+            row = plan.row("dense", f"{part}, {way}", options)
+            naive = naive or row.get("seconds")
+            if naive and "seconds" in row:
+                row["times"] = round(row["seconds"] / naive, 3)
+            yield row
+
+
 def stages(plan: Plan) -> Iterator[Row]:
     """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
     size = [48, 64] if plan.quick else [480, 640]
@@ -179,6 +192,7 @@ SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "classes": classes,
     "windows": windows,
     "heads": heads,
+    "dense": dense,
     "stages": stages,
     "evaluation": evaluation,
     "cli": cli,
