@@ -26,6 +26,7 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
     PascalVOC21Dataset,
 )
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
+from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
 from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 from ovseg.mm.maskclip_plus import (  # noqa: E402
@@ -52,6 +53,7 @@ __all__ = [
     "PascalVOC21Dataset",
     "PictureCrop",
     "PictureFolderDataset",
+    "AveragedWeightsHook",
     "ClipBackbone",
     "ClipFeatures",
     "ClipTokenBackbone",
@@ -66,6 +68,8 @@ __all__ = [
     "OpenVocabIoUMetric",
     "OpenVocabSegmentor",
     "OverlayHook",
+    "PackRegions",
+    "PictureRegions",
     "SceneDataset",
     "TestProgressHook",
     "WordsOnceHook",

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 
 from ovseg.errors import ConfigError, DatasetError, InputError, RuntimeLimitError
 from ovseg.pictures import find_pictures, read_picture
+from ovseg.training.region_files import read_boxes
 
 __all__ = ["LoadPicture", "PictureFolderDataset"]
 
@@ -32,21 +33,28 @@ class PictureFolderDataset(BaseDataset):
         draw: how many pictures to draw once, with replacement; None takes each once
             (CLIP-DINOiser, section 4: 1000).
         draw_seed: seed of that draw.
+        boxes: file with boxes of regions, see `ovseg.training.region_files.read_boxes`; pictures
+            that it does not name are left out.
         **options: further arguments of mmengine's `BaseDataset` (`pipeline`, `indices`, ...).
 
     Raises:
-        DatasetError: no such folder, or no picture in it.
+        DatasetError: no such folder, no picture in it, or unusable boxes.
         ConfigError: a draw of no pictures.
     """
 
     def __init__(
-        self, data_root: str, draw: int | None = None, draw_seed: int = 0, **options: Any
+        self,
+        data_root: str,
+        draw: int | None = None,
+        draw_seed: int = 0,
+        boxes: str | None = None,
+        **options: Any,
     ) -> None:
         if draw is not None and draw < 1:
             raise ConfigError(
                 f"draw={draw}", where="PictureFolderDataset.draw", expected="1 or more, or None"
             )
-        self._draw, self._draw_seed = draw, draw_seed
+        self._draw, self._draw_seed, self._boxes = draw, draw_seed, boxes
         super().__init__(data_root=data_root, **options)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -63,10 +71,30 @@ class PictureFolderDataset(BaseDataset):
             raise DatasetError(
                 error.what, where="data_root", expected=error.expected, fix=error.fix
             ) from error
+        known = None if self._boxes is None else self._with_boxes(paths)
+        if known is not None:
+            paths = [path for path in paths if path in known]
         if self._draw is not None:
             chosen = np.random.default_rng(self._draw_seed).integers(0, len(paths), self._draw)
             paths = [paths[index] for index in chosen]
-        return [{"img_path": path, "seg_fields": []} for path in paths]
+        items = [{"img_path": path, "seg_fields": []} for path in paths]
+        if known is not None:
+            for item in items:
+                item["boxes"] = known[item["img_path"]]
+        return items
+
+    def _with_boxes(self, paths: list[str]) -> dict[str, np.ndarray]:
+        """Boxes (N, 4) of the pictures that the file of boxes names."""
+        boxes = read_boxes(self._boxes)
+        names = {path: Path(path).relative_to(self.data_root).as_posix() for path in paths}
+        known = {path: boxes[name].numpy() for path, name in names.items() if name in boxes}
+        if not known:
+            raise DatasetError(
+                "it names no picture of the folder",
+                where=self._boxes,
+                expected=f"file_name relative to {self.data_root}, such as {names[paths[0]]}",
+            )
+        return known
 
     def __getitem__(self, index: int) -> Any:
         if not self._fully_initialized:

@@ -19,6 +19,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.clip_dinoiser import ClipDinoiser
 from ovseg.plain_data import build
+from ovseg.training.declip_recipe import DeclipRecipe
 from ovseg.training.dinoiser import (
     GAMMA,
     affinity_prediction,
@@ -114,7 +115,10 @@ class DinoiserRecipe(Recipe):
                 self.found.requires_grad_(False)
 
 
-RECIPES: dict[str, type[Recipe]] = {"DinoiserRecipe": DinoiserRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    "DinoiserRecipe": DinoiserRecipe,
+    "DeclipRecipe": DeclipRecipe,
+}
 """Recipes by the names that configurations use."""
 
 

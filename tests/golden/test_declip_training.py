@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
+from segment_anything.modeling import ImageEncoderViT
+from torch import Tensor
 from torch.nn import functional
 
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.decoupled import decoupled
+from ovseg.encoders.keys import to_open_clip
 from ovseg.encoders.model_config import resolve_normalization
+from ovseg.encoders.vit import VitTower
 from ovseg.heads.affinity import affinity
+from ovseg.heads.declip import DeClip
+from ovseg.regions import roi_pool
+from ovseg.training.affinity_teachers import sam_features
 from ovseg.training.declip import (
     content_loss,
     context_affinity,
     context_loss,
+    parameter_groups,
     rate_factor,
 )
+from ovseg.training.declip_recipe import DeclipRecipe
 from ovseg.training.declip_regions import (
     crop_regions,
     enlarge,
@@ -29,13 +44,14 @@ from ovseg.training.declip_regions import (
     sample_grid,
 )
 from tests.golden.conftest import cases, golden_root, load_npz
+from tests.golden.declip_towers import eva_encoder, vit_encoder
 
 FAMILY = "declip"
 PIXELS = {"atol": 1e-5, "rtol": 0.0}
 EXACT = {"atol": 1e-4, "rtol": 0.0}
 
 
-def arrays(path: Path) -> dict[str, torch.Tensor]:
+def arrays(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(value) for name, value in load_npz(path).items()}
 
 
@@ -43,7 +59,7 @@ def beside(path: Path) -> dict:
     return json.loads(path.with_suffix(".json").read_text())
 
 
-def close(found: torch.Tensor, expected: torch.Tensor, tolerance: dict[str, float] = EXACT) -> None:
+def close(found: Tensor, expected: Tensor, tolerance: dict[str, float] = EXACT) -> None:
     torch.testing.assert_close(found, expected, **tolerance)
 
 
@@ -123,3 +139,110 @@ def test_affinities_and_losses(path: Path) -> None:
 def test_schedule(path: Path) -> None:
     for step, rate in json.loads(path.read_text()).items():
         assert 1e-5 * rate_factor(int(step), 1000, 44358) == pytest.approx(rate, rel=1e-9)
+
+
+class GivenFeatures(torch.nn.Module):
+    """A teacher whose features are those of the case, whatever the pictures."""
+
+    def __init__(self, features: Tensor) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.features
+
+
+def samples_of(case: dict[str, Tensor], clip: ClipEncoder) -> list[SimpleNamespace]:
+    """The regions of a batch as a data set gives them; the pictures are normalised in the file."""
+    found = []
+    for boxes, crops in zip(case["normed_boxes"], case["image_crops"], strict=True):
+        kept = boxes[:, 4] > 0
+        pixels = (crops[kept] * clip.std + clip.mean) * 255
+        picture = torch.zeros(3, 8, 8)
+        found.append(
+            SimpleNamespace(boxes=boxes[kept, :4], crops=pixels, vfm_picture=picture, img_path="")
+        )
+    return found
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "train_*"))
+def test_steps_and_averaged_weights(path: Path) -> None:
+    case, about = arrays(path), beside(path)
+    clip = (vit_encoder if "vit" in path.stem else eva_encoder)(path.parent)
+    mode = about["mode"].partition("_")[0]
+    # OpenAI-style towers know one scale, whatever the case says.
+    scaled = about["scaled"] or isinstance(clip.tower, VitTower)
+    head = DeClip(mode, attn_scale="sqrt_d" if scaled else "none")
+    weights = {"content_weight": about["w_content"], "context_weight": about["w_context"]}
+    recipe = DeclipRecipe("dinov2-B", alpha=about["alpha"], **weights)
+    recipe.prepare(clip, head)
+    recipe.vfm = GivenFeatures(case["vfm_feats"])
+    wanted = set(clip.model.state_dict())
+
+    def public(names: Iterable[str]) -> dict[str, str]:
+        marks = {name: torch.tensor(i) for i, name in enumerate(names)}
+        own = to_open_clip({k: v for k, v in marks.items() if k != "logit_scale"}, wanted)
+        order = list(marks)
+        return {new: order[int(mark)] for new, mark in own.items()}
+
+    trained = {name: p for name, p in clip.model.named_parameters() if p.requires_grad}
+    assert trained.keys() == public(about["trainable"]).keys()
+    groups = parameter_groups(clip.model, about["wd"])
+    plain = {id(p) for p in groups[0]["params"]}
+    assert {n for n, p in trained.items() if id(p) in plain} == public(about["no_decay"]).keys()
+    optimizer = torch.optim.AdamW(
+        groups, lr=about["base_lr"], betas=tuple(about["betas"]), eps=about["eps"]
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: rate_factor(step, about["warmup"], about["total_steps"])
+    )
+    images, samples = case["images"] * clip.std + clip.mean, samples_of(case, clip)
+    names = public(about["trainable"])
+    for step in about["steps"]:
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(step["lr"])
+        losses = recipe.losses(clip, head, images, samples)
+        for name, loss in losses.items():
+            assert float(loss) == pytest.approx(step[name], abs=1e-4)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        norms = {name: p.grad.norm() for name, p in trained.items()}
+        total = float(torch.stack(list(norms.values())).norm())
+        assert total == pytest.approx(step["grad_norm_total"], rel=1e-4)
+        for name, norm in norms.items():
+            if "grad_norms" in step:
+                assert float(norm) == pytest.approx(step["grad_norms"][names[name]], rel=1e-4)
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        for name, loss in recipe.losses(clip, head, images, samples).items():
+            assert float(loss) == pytest.approx(about["after"][name], abs=1e-4)
+        boxes = [sample.boxes for sample in samples]
+        dense = decoupled(clip.tower, clip.trunk(images), mode, head.attn_scale).content
+        close(roi_pool(dense, boxes), case["student_roi_after"])
+    state = clip.model.state_dict()
+    released = recipe.release({f"backbone.clip.model.{k}": v for k, v in state.items()})
+    for found, expected in ((state, "student_norms_after"), (released, "ensemble_norms")):
+        for name, own in public(about[expected]).items():
+            norm = float(found[name].norm())
+            assert norm == pytest.approx(about[expected][own], rel=1e-4, abs=1e-4)
+    clip.model.load_state_dict(released)
+    with torch.no_grad():
+        dense = decoupled(clip.tower, clip.trunk(images[:1]), mode, head.attn_scale).content
+    close(dense, case["ensemble_dense"])
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "sam_encoder"))
+@torch.no_grad()
+def test_sam_at_other_sizes(path: Path) -> None:
+    case, about = arrays(path), beside(path)
+    about.pop("size")
+    encoder = ImageEncoderViT(
+        patch_size=16,
+        use_rel_pos=True,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        **about,
+    )
+    encoder.load_state_dict(load_file(path.with_suffix(".safetensors")))
+    for name, expected in case.items():
+        if name.startswith("feats_"):
+            close(sam_features(encoder, case[name.replace("feats", "image")]), expected)

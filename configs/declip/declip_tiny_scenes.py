@@ -1,0 +1,57 @@
+# DeCLIP on the drawn world: the tiny CLIP learns from the tiny DINO and from its own crops, without
+# labels. Train, then test:
+#     ovseg train configs/declip/declip_tiny_scenes.py --work-dir run --amp bf16
+#     ovseg test configs/declip/declip_tiny_scenes.py run/weights.safetensors
+_base_ = ["../_base_/training_runtime.py", "../_base_/datasets/scenes.py"]
+
+model = dict(
+    type="OpenVocabSegmentor",
+    data_preprocessor=dict(type="SegDataPreProcessor", bgr_to_rgb=True, size=(112, 112)),
+    backbone=dict(
+        type="ClipBackbone",
+        model="asset:clip_tiny.json",
+        pretrained="asset:clip_tiny.safetensors",
+    ),
+    decode_head=dict(type="DeClipHead", mode="csa", temperature=20.0),
+    templates="photo",
+    vocabulary="scenes",
+    train_cfg=dict(
+        type="DeclipRecipe",
+        vfm=dict(type="DinoTeacher", model="asset:dino_tiny", pretrained="asset:dino_tiny"),
+        context_weight=0.1,
+        alpha=1.0,
+    ),
+    test_cfg=dict(mode="slide", crop_size=112, stride=56, short_side=224),
+)
+
+# Parts of scenes of the size of a test window; their labels are not even loaded.
+train_pipeline = [
+    dict(type="LoadImageFromFile", imdecode_backend="pillow"),
+    dict(type="RandomCrop", crop_size=(112, 112)),
+    dict(type="PictureRegions", size=112, vfm_size=112, crop_size=112, max_split=4, max_boxes=4),
+    dict(type="PackRegions"),
+]
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(type="SceneDataset", split="train", count=2000, pipeline=train_pipeline),
+)
+train_cfg = dict(type="ResumableIterLoop", max_iters=200, val_interval=200)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    constructor="VectorsKeepConstructor",
+    optimizer=dict(type="AdamW", lr=3e-4, weight_decay=0.1, betas=(0.9, 0.98), eps=1e-6),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.05, by_epoch=False, end=20),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=20),
+]
+custom_hooks = [
+    dict(type="FiniteLossHook"),
+    dict(type="SkippedPicturesHook"),
+    dict(type="TrainingLogHook"),
+    dict(type="AveragedWeightsHook"),
+]
+default_hooks = dict(checkpoint=dict(interval=50))

@@ -1,0 +1,203 @@
+"""Optional parts of DeCLIP's training, after its extension (arXiv 2508.11256).
+
+Self-attention of a diffusion model completes what the vision foundation model says; a region may
+be a weighted mean of a grid of its own; and the correlations inside a region are kept. The
+published text leaves layers and temperatures open, so those here are guesses. Without any of it a
+training is that of DeCLIP itself.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ovseg.errors import ConfigError, DatasetError
+from ovseg.heads.affinity import affinity
+from ovseg.regions import roi_grid, roi_pool
+from ovseg.training.declip import context_kl, context_loss
+
+__all__ = ["Extension", "merge_attention", "read_attention", "region_correlation", "weighted_pool"]
+
+
+class Extension:
+    """What of the extension a training uses; by default nothing.
+
+    Args:
+        diffusion: folder with a file NAME.npz for every picture NAME.*: see `read_attention`.
+        combine: "product" chains the layers of a file, "mean" averages them.
+        kl_temperature: rows of the affinities are compared as distributions at this temperature;
+            None compares them by their distance.
+        pool_grid: a region is the weighted mean of this many rows and columns; None: RoIAlign
+            to one vector.
+        pool_temperature: of these weights.
+        correlation_weight: weight of `region_correlation`; 0 leaves it out.
+        correlation_grid: rows and columns of a region there.
+        correlation_temperature: likewise.
+
+    Raises:
+        ConfigError: a value out of its range, or no such folder.
+    """
+
+    def __init__(
+        self,
+        diffusion: str | Path | None = None,
+        combine: str = "product",
+        kl_temperature: float | None = None,
+        pool_grid: int | None = None,
+        pool_temperature: float = 1.0,
+        correlation_weight: float = 0.0,
+        correlation_grid: int = 7,
+        correlation_temperature: float = 0.1,
+    ) -> None:
+        self.diffusion = None if diffusion is None else Path(diffusion)
+        if self.diffusion is not None and not self.diffusion.is_dir():
+            raise ConfigError("no such folder", where=f"train_cfg.extension.diffusion: {diffusion}")
+        if combine not in ("product", "mean"):
+            raise ConfigError(
+                f"combine {combine!r}", where="train_cfg.extension", expected="product or mean"
+            )
+        given = (kl_temperature, pool_grid, pool_temperature, correlation_temperature)
+        if any(value is not None and not value > 0 for value in given) or correlation_weight < 0:
+            raise ConfigError(
+                "a temperature or grid that is not positive",
+                where="train_cfg.extension",
+                expected="temperatures and grids above 0, correlation_weight 0 or more",
+            )
+        self.combine, self.kl_temperature = combine, kl_temperature
+        self.pool_grid, self.pool_temperature = pool_grid, pool_temperature
+        self.correlation_weight, self.correlation_grid = correlation_weight, correlation_grid
+        self.correlation_temperature = correlation_temperature
+
+    def target(self, features: Tensor, paths: Sequence[str]) -> Tensor:
+        """Affinity (B, n, n) that the context follows.
+
+        Args:
+            features: (B, C, h, w) of the vision foundation model.
+            paths: of the pictures.
+
+        Raises:
+            DatasetError: the attention of a picture is missing or unusable.
+        """
+        target = affinity(features)
+        if self.diffusion is None:
+            return target
+        grid = tuple(features.shape[2:])
+        files = [self.diffusion / f"{Path(path).stem}.npz" for path in paths]
+        maps = [merge_attention(read_attention(file), grid, self.combine) for file in files]
+        return torch.stack(maps).to(target) @ target
+
+    def context_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Compare two affinities (B, n, n)."""
+        if self.kl_temperature is None:
+            return context_loss(student, teacher)
+        return context_kl(student, teacher, self.kl_temperature)
+
+    def regions(self, content: Tensor, boxes: Sequence[Tensor], crops: Tensor) -> Tensor:
+        """Vectors (R, E) of the boxes of content features (B, E, h, w)."""
+        if self.pool_grid is None:
+            return roi_pool(content, boxes)
+        grids = roi_grid(content, boxes, self.pool_grid)
+        return weighted_pool(grids, crops, self.pool_temperature)
+
+    def correlation_loss(
+        self, content: Tensor, features: Tensor, boxes: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Weighted `region_correlation` of both maps on the boxes; None where it is left out."""
+        if not self.correlation_weight or not sum(len(each) for each in boxes):
+            return None
+        student, teacher = (
+            roi_grid(each, boxes, self.correlation_grid) for each in (content, features)
+        )
+        found = region_correlation(student, teacher, self.correlation_temperature)
+        return self.correlation_weight * found
+
+
+def weighted_pool(grids: Tensor, crops: Tensor, temperature: float = 1.0) -> Tensor:
+    """Mean of the cells of each region, weighted by a softmax of their cosines with the crop.
+
+    Args:
+        grids: (R, E, n, n).
+        crops: (R, E).
+        temperature: what the cosines are divided by.
+
+    Returns:
+        (R, E).
+
+    Example:
+        >>> grids = torch.tensor([[3.0, 0.0], [0.0, 2.0]]).view(1, 2, 1, 2)
+        >>> weighted_pool(grids, torch.tensor([[1.0, 0.0]]), 1e-3)
+        tensor([[3., 0.]])
+    """
+    cells = grids.flatten(2)
+    weights = (functional.cosine_similarity(cells, crops[:, :, None]) / temperature).softmax(dim=-1)
+    return (cells * weights[:, None]).sum(dim=-1)
+
+
+def region_correlation(student: Tensor, teacher: Tensor, temperature: float = 0.1) -> Tensor:
+    """Mean KL of the rows of two affinities inside the regions: (R, E, n, n) and (R, C, n, n)."""
+    return context_kl(affinity(student), affinity(teacher), temperature)
+
+
+def read_attention(path: Path) -> Tensor:
+    """Read the array `attention` of an npz file.
+
+    Args:
+        path: the file. The array is (M, M), (layers, M, M) or (layers, heads, M, M), rows are
+            queries and sum to about 1, M is a square number of tokens in raster order.
+
+    Returns:
+        (layers, M, M) float32, the mean over the heads.
+
+    Raises:
+        DatasetError: no such file or array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = torch.from_numpy(arrays["attention"].astype(np.float32))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DatasetError(
+            f"no attention of a diffusion model: {error}",
+            where=path,
+            expected="an npz file with the array attention for every picture",
+        ) from error
+    if found.ndim == 4:
+        found = found.mean(1)
+    found = found[None] if found.ndim == 2 else found
+    square = found.ndim == 3 and found.shape[1] == found.shape[2]
+    if not square or math.isqrt(found.shape[1]) ** 2 != found.shape[1]:
+        raise DatasetError(
+            f"attention of shape {tuple(found.shape)}",
+            where=path,
+            expected="(M, M), (layers, M, M) or (layers, heads, M, M) with M = g * g",
+        )
+    return found
+
+
+def merge_attention(layers: Tensor, grid: tuple[int, int], combine: str = "product") -> Tensor:
+    """Bring attention to a grid and join its layers.
+
+    Args:
+        layers: (L, M, M), M = g * g.
+        grid: (h, w) of the result, h * w = n.
+        combine: "product" multiplies the layers in their order, "mean" averages them.
+
+    Returns:
+        (n, n), rows sum to 1.
+    """
+    side = math.isqrt(layers.shape[1])
+    maps = layers
+    for _ in range(2):
+        # The second pass resizes what the first one has turned: queries, then keys again.
+        maps = maps.unflatten(2, (side, side))
+        maps = functional.interpolate(maps, grid, mode="bilinear").flatten(2).transpose(1, 2)
+    maps = maps / maps.sum(dim=-1, keepdim=True).clamp_min(1e-12)
+    if combine == "mean":
+        return maps.mean(0)
+    return torch.linalg.multi_dot(list(maps)) if len(maps) > 1 else maps[0]
