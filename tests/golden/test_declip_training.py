@@ -202,7 +202,7 @@ def test_steps_and_averaged_weights(path: Path) -> None:
         assert optimizer.param_groups[0]["lr"] == pytest.approx(step["lr"])
         losses = recipe.losses(clip, head, images, samples)
         for name, loss in losses.items():
-            assert float(loss) == pytest.approx(step[name], abs=1e-4)
+            assert loss.item() == pytest.approx(step[name], abs=1e-4)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         norms = {name: p.grad.norm() for name, p in trained.items()}
@@ -215,7 +215,7 @@ def test_steps_and_averaged_weights(path: Path) -> None:
         schedule.step()
     with torch.no_grad():
         for name, loss in recipe.losses(clip, head, images, samples).items():
-            assert float(loss) == pytest.approx(about["after"][name], abs=1e-4)
+            assert loss.item() == pytest.approx(about["after"][name], abs=1e-4)
         boxes = [sample.boxes for sample in samples]
         dense = decoupled(clip.tower, clip.trunk(images), mode, head.attn_scale).content
         close(roi_pool(dense, boxes), case["student_roi_after"])
