@@ -25,16 +25,17 @@ from ovseg.encoders.sam import build_sam_network
 from ovseg.scenes import SPLITS
 from ovseg.training.caption_batches import caption_batch
 from ovseg.training.loop import Schedule, fit
+from ovseg.training.prompt_batches import prompt_batch
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_affinity import AffinityLoss, pair_accuracy, patch_batch
 from ovseg.training.tiny_clip import TinyClipLoss, validate
-from ovseg.training.tiny_sam import PromptLoss, prompt_batch, prompt_iou
+from ovseg.training.tiny_sam import PromptLoss, prompt_iou
 
 ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
 SCENE = 224
 STEPS = {"clip": 4000, "dino": 600, "sam": 600}
-BATCH = {"clip": 64, "dino": 32, "sam": 8}
-MORE = {"clip": (), "dino": (), "sam": ()}
+BATCH = {"clip": 64, "dino": 32, "sam": 4}
+MORE = {"clip": (), "dino": (), "sam": ((700, 1.5e-3),)}
 ANY_READER_FROM = 1100
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 
@@ -134,6 +135,7 @@ def main() -> None:
             rate=args.rate or RATE[part],
             more=() if args.steps else MORE[part],
             seed=args.seed,
+            save_every=20,
         )
         model = TRAIN[part](args, config, schedule, args.batch or BATCH[part])
         weights = {k: v.half().cpu().contiguous() for k, v in model.state_dict().items()}

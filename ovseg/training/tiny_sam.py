@@ -1,110 +1,21 @@
 """Train the tiny promptable SAM on the free masks of drawn scenes.
 
 The recipe is SAM's own in small: points, boxes and coarse masks as prompts, focal and dice loss on
-the mask, and a regression of the mask's IoU.
+the mask, and a regression of the mask's IoU. Prompts that fit no region teach the regression only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
 
+from ovseg.training.prompt_batches import KINDS, PromptBatch, prompt_batch
 from ovseg.training.scene_store import SceneStore
 
-__all__ = ["PromptBatch", "PromptLoss", "prompt_batch", "prompt_iou"]
-
-_PER_PICTURE = 6
-
-
-@dataclass
-class PromptBatch:
-    """Pictures, and n prompts with their masks for each.
-
-    Attributes:
-        images: (B, 3, S, S) float32 RGB in [0, 255].
-        masks: B tensors (n, S, S) float32 in {0, 1}.
-        points: B tensors (n, 1, 2) float32, x and y in pixels.
-        boxes: B tensors (n, 4) float32, x0 y0 x1 y1 in pixels.
-        coarse: B tensors (n, 1, S/2, S/2) float32, logits of a spoilt mask.
-        use: for each picture which of "points", "boxes", "coarse" are given.
-    """
-
-    images: Tensor
-    masks: list[Tensor]
-    points: list[Tensor]
-    boxes: list[Tensor]
-    coarse: list[Tensor]
-    use: list[tuple[str, ...]]
-
-    def to(self, device: str) -> PromptBatch:
-        """The same batch on ``device``."""
-        lists = (self.masks, self.points, self.boxes, self.coarse)
-        moved = [[item.to(device) for item in items] for items in lists]
-        return PromptBatch(self.images.to(device), *moved, self.use)
-
-
-def _box(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float32)
-    reach = np.tile(0.1 * np.array([box[2] - box[0], box[3] - box[1]]), 2)
-    return np.clip(box + rng.uniform(-1, 1, 4) * reach, 0, len(mask) - 1).astype(np.float32)
-
-
-def _point(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    rows, columns = np.nonzero(mask)
-    at = int(rng.integers(len(rows)))
-    return np.array([[columns[at], rows[at]]], np.float32)
-
-
-def _spoil(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A coarse version of a mask, as another model might give it: blocky, shifted, uncertain."""
-    side = len(mask)
-    cell = int(rng.choice([8, 16]))
-    small = cv2.resize(
-        mask.astype(np.float32), (side // cell, side // cell), interpolation=cv2.INTER_AREA
-    )
-    small = small + rng.normal(0, 0.2, small.shape).astype(np.float32)
-    soft = cv2.resize(small, (side // 2, side // 2), interpolation=cv2.INTER_LINEAR)
-    return ((soft - 0.5) * rng.uniform(2, 10)).astype(np.float32)
-
-
-_USES = (
-    ("boxes",),
-    ("points",),
-    ("boxes", "points"),
-    ("boxes", "points", "coarse"),
-    ("coarse", "points"),
-)
-
-
-def prompt_batch(store: SceneStore, rng: np.random.Generator, size: int) -> PromptBatch:
-    """Draw ``size`` whole scenes with up to six prompts each, all of one kind in a picture."""
-    images, use = [], []
-    lists: tuple[list[Tensor], ...] = ([], [], [], [])
-    while len(images) < size:
-        view = store.view(rng, store.size, 8)
-        found, areas = np.unique(view.instances, return_counts=True)
-        kept = rng.permutation(found[(areas >= 64) & (found != 255)])[:_PER_PICTURE]
-        if not len(kept):
-            continue
-        masks = [view.instances == index for index in kept]
-        rows = (
-            [mask.astype(np.float32) for mask in masks],
-            [_point(mask, rng) for mask in masks],
-            [_box(mask, rng) for mask in masks],
-            [_spoil(mask, rng)[None] for mask in masks],
-        )
-        images.append(torch.from_numpy(view.image.copy()).permute(2, 0, 1).float())
-        for target, row in zip(lists, rows, strict=True):
-            target.append(torch.from_numpy(np.stack(row)))
-        use.append(_USES[int(rng.integers(len(_USES)))])
-    return PromptBatch(torch.stack(images), *lists, use)
+__all__ = ["PromptLoss", "prompt_iou"]
 
 
 def predict(sam: Sam, batch: PromptBatch) -> list[tuple[Tensor, Tensor]]:
@@ -180,7 +91,8 @@ class PromptLoss(nn.Module):
             logits, score = logits.float(), score.float()
             small = F.interpolate(masks[:, None], logits.shape[-2:], mode="area")
             wanted = (small > 0.5).float()
-            loss = mask_loss(logits, wanted)
+            real = masks.flatten(1).any(dim=1)
+            loss = mask_loss(logits[real], wanted[real])
             single.append(loss[:, 0])
             best.append(loss[:, 1:].min(dim=1).values)
             quality.append((score - mask_iou(logits.detach(), wanted)).square().mean(dim=1))
@@ -190,10 +102,26 @@ class PromptLoss(nn.Module):
 
 @torch.no_grad()
 def prompt_iou(sam: Sam, store: SceneStore, count: int) -> dict[str, float]:
-    """Mean IoU in percent of the single mask over mixed prompts, for the log."""
+    """How good the single mask is, in percent, for the log.
+
+    Returns:
+        `mask_iou`, the mean IoU over mixed prompts; `refine_iou`, the same over box, point and
+        coarse mask together; `iou_error`, the mean distance of the predicted IoU from the true one.
+    """
     batch = prompt_batch(store, np.random.default_rng(0), count).to(sam.device)
-    found = []
-    for (logits, _), masks in zip(predict(sam, batch), batch.masks, strict=True):
+    figures: dict[str, list[Tensor]] = {"mask_iou": [], "refine_iou": [], "iou_error": []}
+    for (logits, score), masks, use in zip(
+        predict(sam, batch), batch.masks, batch.use, strict=True
+    ):
         full = F.interpolate(logits[:, :1].float(), masks.shape[-2:], mode="bilinear")
-        found.append(mask_iou(full, masks[:, None])[:, 0])
-    return {"mask_iou": round(100 * float(torch.cat(found).mean()), 2)}
+        iou = mask_iou(full, masks[:, None])[:, 0]
+        real = masks.flatten(1).any(dim=1)
+        figures["mask_iou"].append(iou[real])
+        figures["iou_error"].append((score[:, 0].float() - iou).abs())
+        if len(use) == len(KINDS):
+            figures["refine_iou"].append(iou[real])
+    return {
+        name: round(100 * float(torch.cat(values).mean()), 2)
+        for name, values in figures.items()
+        if values
+    }
