@@ -25,12 +25,12 @@ from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
-from ovseg.refine import Pamr, Refiner
+from ovseg.refine import Pamr, Refiner, SamRefiner
 from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
 
-REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr}
+REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr, "SamRefiner": SamRefiner}
 """Refiners by the names that configurations use."""
 
 Words = str | Sequence[str] | Vocabulary
@@ -68,7 +68,7 @@ class Pipeline:
         self.clip = clip
         head.check(clip)
         self.head = head.eval().to(clip.mean.device)
-        self.refiner = refiner
+        self.refiner = None if refiner is None else refiner.eval().to(clip.mean.device)
         self.templates = templates
         self.settings = settings or InferenceSettings()
         _check_padding(clip, self.settings)
@@ -81,9 +81,10 @@ class Pipeline:
         return self.clip.mean.device
 
     def to(self, device: str | torch.device) -> Pipeline:
-        """Move the towers and the head, in place."""
-        self.clip.to(device)
-        self.head.to(device)
+        """Move the towers, the head and the refiner, in place."""
+        for part in (self.clip, self.head, self.refiner):
+            if part is not None:
+                part.to(device)
         return self
 
     def protocol(self) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class Pipeline:
             "precision": str(clip.dtype).removeprefix("torch."),
             "decode_head": options_of(self.head, HEADS),
             "refiner": None if self.refiner is None else options_of(self.refiner, REFINERS),
+            "refiner_weights_hash": None if self.refiner is None else self.refiner.weights_hash,
             "templates": str(templates) if isinstance(templates, (str, Path)) else list(templates),
             "template_count": len(self.bank.templates),
             **asdict(self.settings),
@@ -362,7 +364,8 @@ def build_pipeline(
         )
     settings = InferenceSettings.from_mapping(spec.get("test_cfg"))
     wanted = spec.get("refiner")
-    refiner = None if wanted is None else build(wanted, REFINERS, "refiner")
+    if wanted is not None:
+        arguments_of(wanted, REFINERS, "refiner")
     backbone = arguments_of(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
     for reserved in ("device", "precision"):
         if reserved in backbone:
@@ -371,6 +374,9 @@ def build_pipeline(
             )
     head = build(spec.get("decode_head"), HEADS, "decode_head")
     precision = usable_precision(precision, device)
+    refiner = None
+    if wanted is not None:
+        refiner = build(wanted, REFINERS, "refiner").to(device).to_precision(precision)
     clip = build_clip(**backbone, device=device, precision=precision)
     return Pipeline(
         clip,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ovseg.config_files import SUFFIXES, read_model_spec
 from ovseg.devices import choose_device, choose_precision
-from ovseg.errors import CheckpointError, ConfigError
-from ovseg.zoo import MODELS, ModelEntry, entry
+from ovseg.errors import CheckpointError
+from ovseg.zoo import MODELS, Weights, entry
+from ovseg.zoo.refiners import refiner_spec, refiner_weights
 
 if TYPE_CHECKING:
     from ovseg.pictures import PictureSource, ReadOptions
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from ovseg.segmentation import Segmentation
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["REFINERS", "Segmenter", "choose_vocabulary", "load", "model_spec", "refiner_spec"]
-
-REFINERS: dict[str, dict[str, Any] | None] = {"none": None, "pamr": {"type": "PamrRefiner"}}
-"""Plain data of the refiners by their short names."""
+__all__ = ["Segmenter", "choose_vocabulary", "load", "model_spec"]
 
 
 class Segmenter:
@@ -183,7 +181,8 @@ def load(
             a head that has weights of its own (CLIP-DINOiser). The names inside the file tell.
         device: "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
-        refine: "pamr" sharpens the borders, "none" does not; None leaves it to the model.
+        refine: "pamr" sharpens the borders by the picture's colours, "sam" asks SAM for the outline
+            of every region, "none" does nothing; None leaves it to the model.
         test_cfg: test settings to change, for example `{"threshold": 0.3}`.
         strict: refuse settings that would otherwise be mended with a warning.
 
@@ -205,7 +204,8 @@ def load(
         pipeline = build_pipeline(spec, device=device, precision=precision, strict=strict)
     except CheckpointError as error:
         if name in MODELS and checkpoint is None:
-            raise _with_source(error, entry(name)) from error
+            weights = (*entry(name).weights, *refiner_weights(spec.get("refiner")))
+            raise _with_source(error, weights) from error
         raise
     return Segmenter(pipeline, name=name, device=device, precision=precision)
 
@@ -264,7 +264,7 @@ def model_spec(
         # A tower that was tuned over other weights would hide these.
         spec[part].pop("tuned", None)
     if refine is not None:
-        spec["refiner"] = refiner_spec(refine)
+        spec["refiner"] = refiner_spec(refine, spec.get("backbone"))
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 
@@ -282,28 +282,13 @@ def _looks_like_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or os.sep in name or Path(name).is_file()
 
 
-def refiner_spec(name: str) -> dict[str, Any] | None:
-    """Return the plain data of a refiner by its short name, one of `REFINERS`.
-
-    Raises:
-        ConfigError: no such refiner.
-    """
-    if name == "sam":
-        raise ConfigError(
-            "this version has no SAM refiner", where="refine", fix="use 'pamr' or 'none'"
-        )
-    if name not in REFINERS:
-        raise ConfigError(f"unknown refiner {name!r}", where="refine", expected="none or pamr")
-    return deepcopy(REFINERS[name])
-
-
-def _with_source(error: CheckpointError, model: ModelEntry) -> CheckpointError:
+def _with_source(error: CheckpointError, weights: Sequence[Weights]) -> CheckpointError:
     """Add to an error about absent weights what they are and where they come from."""
-    absent = [w for w in model.weights if w.path() is None]
+    absent = [w for w in weights if w.path() is None]
     if not absent:
         return error
-    weights = ", ".join(
+    sources = ", ".join(
         f"{w.name} ({w.size}, {w.licence} licence) from {w.source()}" for w in absent
     )
     fix = f"{error.fix or 'fetch the file'}; a file elsewhere is given with --checkpoint FILE"
-    return CheckpointError(error.what, where=error.where, expected=weights, fix=fix)
+    return CheckpointError(error.what, where=error.where, expected=sources, fix=fix)

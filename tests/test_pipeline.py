@@ -6,8 +6,10 @@ import torch
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
 from ovseg.pipeline import build_pipeline, usable_precision
 from ovseg.vocabulary import Vocabulary
+from tests.small_sam import SMALL
 
 WORDS = "cat, dog; puppy, sky"
+SAM = {"type": "SamRefiner", "model": SMALL, "pretrained": None, "sam_iou_thresh": -9.0}
 SLIDE = {"mode": "slide", "crop_size": 32, "stride": 16, "short_side": 48}
 
 
@@ -53,7 +55,7 @@ def test_pictures_of_all_sizes(pipeline, size):
 
 
 @pytest.mark.parametrize("value", [0, 127, 255])
-@pytest.mark.parametrize("refiner", [None, {"type": "PamrRefiner", "steps": 2}])
+@pytest.mark.parametrize("refiner", [None, {"type": "PamrRefiner", "steps": 2}, SAM])
 def test_constant_pictures_have_finite_scores(make, value, refiner):
     found = make(refiner=refiner)(np.full((30, 40, 3), value, np.uint8), WORDS)
     assert np.isfinite(found.scores).all()
@@ -98,6 +100,31 @@ def test_probabilities_agree_with_labels(pipeline):
     found = pipeline.predict(image, "cat, dog, sky", (50, 64))
     torch.testing.assert_close(maps.sum(0), torch.ones(50, 64))
     np.testing.assert_allclose(maps.amax(0), found.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"type": "MaskClipHead", "temperature": 40.0},
+        {
+            "type": "ClipDinoiserHead",
+            "in_channels": 16,
+            "channels": 8,
+            "feats_idx": "final",
+            "clean_background": False,
+        },
+    ],
+)
+def test_sam_refines_behind_any_head(make, head):
+    pixels = picture(60, 80)
+    refined = make(decode_head=head, refiner={**SAM, "minimal_area": 9})
+    found, coarse = refined(pixels, WORDS), make(decode_head=head)(pixels, WORDS)
+    assert found.labels.shape == (60, 80)
+    assert set(np.unique(found.labels)) <= set(np.unique(coarse.labels))
+    assert not np.array_equal(found.scores, coarse.scores)
+    protocol = refined.protocol()
+    assert protocol["refiner"]["mask_prompt_norm"] == "height"
+    assert len(protocol["refiner_weights_hash"]) == 64
 
 
 def test_refiner_sharpens_the_result(make, pipeline):

@@ -90,9 +90,9 @@ def test_refining_changes_only_the_spec():
     assert model_spec("maskclip-tiny", refine="pamr")["refiner"] == {"type": "PamrRefiner"}
     assert model_spec("maskclip-tiny", refine="none")["refiner"] is None
     assert "refiner" not in model_spec("maskclip-tiny")
-    with pytest.raises(ConfigError, match="no SAM refiner"):
-        model_spec("maskclip-tiny", refine="sam")
-    with pytest.raises(ConfigError, match="none or pamr"):
+    assert model_spec("maskclip-vit-b16", refine="sam")["refiner"]["model"] == "vit_b"
+    assert model_spec("maskclip-tiny", refine="sam")["refiner"]["model"] == "asset:sam_tiny.json"
+    with pytest.raises(ConfigError, match="none, pamr, sam"):
         model_spec("maskclip-tiny", refine="crf")
 
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights to use, right after CONFIG; none, or left out, takes those that CONFIG names",
     )
     parser.add_argument("--precision", default="auto", metavar="P", help="auto, fp32, bf16 or fp16")
-    parser.add_argument("--refine", metavar="R", help="sharpen the borders: none or pamr")
+    parser.add_argument("--refine", metavar="R", help="sharpen the borders: none, pamr or sam")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
     parser.add_argument(
         "--allow-missing",

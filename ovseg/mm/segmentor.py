@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, PromptError
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
-from ovseg.mm.checkpoints import refuse_left_over, rename_clip, rename_head
+from ovseg.mm.checkpoints import refuse_left_over, rename_clip, rename_head, require_whole
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.training.recipes import build_recipe
@@ -87,6 +87,8 @@ class OpenVocabSegmentor(BaseSegmentor):
         head = MODELS.get(decode_head["type"])
         self.decode_head = head(core=self.pipeline.head, templates=plain(templates))
         self.refiner = self.pipeline.refiner
+        if self.refiner is not None:
+            require_whole(self.refiner)
         self.keep_logits = keep_logits
         self.recipe = build_recipe(plain(train_cfg)) if train_cfg else None
         if self.recipe is not None:

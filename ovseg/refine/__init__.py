@@ -2,5 +2,6 @@
 
 from ovseg.refine.base import Maps, Refiner
 from ovseg.refine.pamr import Pamr
+from ovseg.refine.sam import SamRefiner
 
-__all__ = ["Maps", "Pamr", "Refiner"]
+__all__ = ["Maps", "Pamr", "Refiner", "SamRefiner"]

@@ -22,6 +22,19 @@ class Refiner(nn.Module, ABC):
     Arguments of a refiner's constructor are kept as attributes of the same names.
     """
 
+    @property
+    def weights_hash(self) -> str | None:
+        """SHA-256 of the refiner's weights; None where it has none."""
+        return None
+
+    def to_precision(self, precision: str) -> Refiner:
+        """Cast towers of the refiner's own, in place; most refiners have none.
+
+        Args:
+            precision: "fp32", "bf16" or "fp16".
+        """
+        return self
+
     @abstractmethod
     def refine(
         self,

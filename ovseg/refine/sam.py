@@ -91,7 +91,7 @@ class SamRefiner(Refiner):
         self.sam_iou_thresh = sam_iou_thresh
         self.mask_prompt_norm = mask_prompt_norm
         self.side_multiple = side_multiple
-        self.sam = build_sam(model, pretrained)
+        self.sam = build_sam(model, pretrained).requires_grad_(False)
 
     @property
     def weights_hash(self) -> str:

@@ -99,6 +99,12 @@ def test_refine_and_threshold(segment, photos, tmp_path):
     assert labels == ["background", "sky", "grass", "red car"]
 
 
+def test_sam_refines_with_the_bundled_weights(segment, photos, tmp_path):
+    assert segment(photos / "a.jpg", "--refine", "sam")[0] == 0
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["settings"]["spec"]["refiner"]["model"] == "asset:sam_tiny.json"
+
+
 def test_background_names(segment, photos, tmp_path):
     assert segment(photos / "a.jpg", "--background", "wall; floor")[0] == 0
     background = json.loads((tmp_path / "out" / "classes.json").read_text())[0]
@@ -296,7 +302,6 @@ def test_row_38_a_file_with_bom_crlf_and_blanks(segment, photos, tmp_path, lines
         (43, ["--threshold", "1.5"], "threshold"),
         (43, ["--threshold", "nan"], "threshold"),
         (43, ["--threshold", "much"], "threshold"),
-        (50, ["--refine", "sam"], "no SAM refiner"),
         (50, ["--refine", "crf"], "invalid choice"),
         (74, ["--device", "cuda:7"], "cpu"),
         (74, ["--device", "gpu"], "auto, cpu, cuda"),

@@ -17,6 +17,7 @@ from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
 from ovseg.scenes.world import CLASSES, draw_scene
 from ovseg.vocabulary import Vocabulary
+from tests.small_sam import SMALL
 
 CLIP_FILE = str(asset_path("clip_tiny.safetensors"))
 SIZE = (72, 96)
@@ -116,6 +117,17 @@ def test_a_refiner_sees_the_picture(config, picture):
     )(picture, "scenes")
     assert np.array_equal(labels(model, as_input(picture))[0].numpy(), expected.labels)
     assert type(MODELS.build({"type": "PamrRefiner"})) is type(model.refiner)
+
+
+def test_sam_refines_by_configuration(config, picture):
+    refiner = {"type": "SamRefiner", "model": SMALL, "pretrained": None, "sam_iou_thresh": -9.0}
+    model = make(config, refiner=refiner)
+    (result,) = model.predict(as_input(picture), [sample()])
+    assert result.pred_sem_seg.data.shape == (1, *SIZE)
+    assert not any(p.requires_grad for p in model.refiner.parameters())
+    # A checkpoint of a model without the refiner leaves SAM as it is.
+    weights = make(config).state_dict()
+    assert not model.load_state_dict(weights).missing_keys
 
 
 def test_classes_are_those_of_the_vocabulary_whatever_mmseg_assigns(model):

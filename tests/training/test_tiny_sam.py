@@ -7,12 +7,12 @@ import torch
 
 import ovseg
 from ovseg.encoders.sam import build_sam_network
+from ovseg.training.prompt_batches import prompt_batch
 from ovseg.training.scene_store import SceneStore
 from ovseg.training.tiny_sam import (
     PromptLoss,
     mask_iou,
     mask_loss,
-    prompt_batch,
     prompt_iou,
 )
 
@@ -31,18 +31,6 @@ def small(tmp_path_factory):
     config["prompt_encoder"] |= {"image_embedding_size": [8, 8], "input_image_size": [64, 64]}
     torch.manual_seed(0)
     return build_sam_network(config), SceneStore(tmp_path_factory.mktemp("sam"), range(4), 64)
-
-
-def test_prompts_lie_on_their_masks(small):
-    batch = prompt_batch(small[1], np.random.default_rng(0), 3)
-    for masks, points, boxes in zip(batch.masks, batch.points, batch.boxes, strict=True):
-        for mask, (point,), box in zip(masks, points, boxes, strict=True):
-            x, y = (int(v) for v in point)
-            assert mask[y, x] == 1
-            rows, columns = mask.nonzero(as_tuple=True)
-            middle = torch.stack([columns.float().mean(), rows.float().mean()])
-            assert (box[:2] <= middle).all()
-            assert (middle <= box[2:]).all()
 
 
 def test_every_kind_of_prompt_gives_a_finite_loss_that_teaches(small):

@@ -22,8 +22,8 @@ from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.testing.card import make_result
 from ovseg.mm.testing.split import Split, open_split
 from ovseg.pipeline import usable_precision
-from ovseg.segmenter import refiner_spec
 from ovseg.vocabulary import Vocabulary
+from ovseg.zoo.refiners import refiner_spec
 
 __all__ = ["evaluate"]
 
@@ -66,7 +66,7 @@ def evaluate(
         local_rank: what an older launcher passes.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16".
-        refine: a refiner of `ovseg.segmenter.REFINERS`; None leaves it to the config.
+        refine: a refiner of `ovseg.zoo.refiners.REFINERS`; None leaves it to the config.
         limit: only so many pictures; the result is then called partial.
         allow_missing: leave out pictures without label maps; likewise.
         out: folder for the predicted label maps.
@@ -123,7 +123,7 @@ def _change_model(config: Config, device: str, precision: str, refine: str | Non
             f"a {config.model.get('type')} has no such setting", where=flag, expected=_OURS
         )
     if refine is not None:
-        config.model.refiner = refiner_spec(refine)
+        config.model.refiner = refiner_spec(refine, config.model.get("backbone"))
     if ours and (precision != "auto" or "precision" not in config.model):
         config.model.precision = usable_precision(choose_precision(precision, device), device)
 
