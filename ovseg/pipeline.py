@@ -68,7 +68,7 @@ class Pipeline:
         self.clip = clip
         head.check(clip)
         self.head = head.eval().to(clip.mean.device)
-        self.refiner = None if refiner is None else refiner.eval().to(clip.mean.device)
+        self.refiner = None if refiner is None else refiner.share(head).eval().to(self.device)
         self.templates = templates
         self.settings = settings or InferenceSettings()
         _check_padding(clip, self.settings)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor, nn
 
 from ovseg.inference.decode import Decoded
+
+if TYPE_CHECKING:
+    from ovseg.heads.base import Head
 
 __all__ = ["Maps", "Refiner"]
 
@@ -33,6 +37,10 @@ class Refiner(nn.Module, ABC):
         Args:
             precision: "fp32", "bf16" or "fp16".
         """
+        return self
+
+    def share(self, head: Head) -> Refiner:
+        """Take a tower of the head's in place of an equal one; most refiners have none."""
         return self
 
     @abstractmethod

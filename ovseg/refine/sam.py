@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from ovseg.refine.prompts import (
     mask_prompts,
     nearest,
 )
+
+if TYPE_CHECKING:
+    from ovseg.heads.base import Head
 
 __all__ = ["MASK_PROMPT_NORMS", "SamRefiner", "ask", "encode_masks", "masks_of_picture"]
 
@@ -101,6 +104,13 @@ class SamRefiner(Refiner):
     def to_precision(self, precision: str) -> SamRefiner:
         """Cast the picture encoder, in place; see `SamEncoder.to_precision`."""
         self.sam.to_precision(precision)
+        return self
+
+    def share(self, head: Head) -> SamRefiner:
+        """Take the SAM of a head that has the same one: it sees a picture once for both."""
+        tower = getattr(head, "sam_tower", None)
+        if tower is not None and tower.weights_hash == self.sam.weights_hash:
+            self.sam = tower
         return self
 
     def refine(
