@@ -110,7 +110,7 @@ def attend(projected: Mapping[str, Tensor], name: str, heads: int, attn_scale: s
     else:
         compared = [split[part] for part in parts]
     mixed = [functional.scaled_dot_product_attention(x, x, value, scale=scale) for x in compared]
-    return join_heads(mixed[0] if len(mixed) == 1 else torch.stack(mixed).sum(0))
+    return join_heads(sum(mixed[1:], mixed[0]))
 
 
 def own_value(block: LastBlock, normed: Tensor, attn_scale: str) -> Tensor:

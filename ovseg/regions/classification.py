@@ -6,6 +6,8 @@ things and stuff apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -85,48 +87,46 @@ class RegionClassification:
 
     Args:
         text: (C, E) features of classes, any length.
-        things: which of the C classes are things; the others are stuff.
         half: see `class_means`.
 
-    Raises:
-        InputError: `things` does not fit the classes.
-
     Example:
-        >>> measure = RegionClassification(torch.eye(2), things=[True, False])
-        >>> measure.update("rois", torch.tensor([[2.0, 1.0]]), torch.tensor([0]))
+        >>> measure = RegionClassification(torch.eye(2))
+        >>> measure.update("rois", torch.tensor([[2.0, 1.0]]), torch.tensor([0]), [True])
         >>> measure.compute()
         {'rois.thing.macc1': 1.0, 'rois.thing.macc5': 1.0}
     """
 
-    def __init__(self, text: Tensor, things: Tensor | list[bool], *, half: bool = False) -> None:
+    def __init__(self, text: Tensor, *, half: bool = False) -> None:
         self.text = text
-        self.things = torch.as_tensor(things, dtype=torch.bool).cpu()
         self.half = half
-        if self.things.shape != (len(text),):
-            raise InputError(f"{self.things.numel()} classes are things or stuff, of {len(text)}")
-        self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self._seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
 
-    def update(self, kind: str, vectors: Tensor, labels: Tensor) -> None:
+    def update(
+        self, kind: str, vectors: Tensor, labels: Tensor, things: Tensor | Sequence[bool]
+    ) -> None:
         """Add regions.
 
         Args:
             kind: how the vectors were made: "rois", "maskpool", "crops" or any other name.
             vectors: (K, E), any length.
             labels: (K) the right class.
+            things: (K) which regions are things; the others are stuff.
 
         Raises:
-            InputError: see `top_hits`.
+            InputError: other shapes, or a label that is no class.
         """
+        things = torch.as_tensor(things, dtype=torch.bool).cpu()
+        if things.shape != labels.shape:
+            raise InputError(f"{things.numel()} things or stuff for {labels.numel()} regions")
         hits = top_hits(vectors, self.text.to(vectors), labels, max(TOPS))
-        self._seen.setdefault(kind, []).append((hits.cpu(), labels.long().cpu()))
+        self._seen.setdefault(kind, []).append((hits.cpu(), labels.long().cpu(), things))
 
     def compute(self) -> dict[str, float]:
         """Return "KIND.thing.macc1", "KIND.stuff.macc5", ... of the groups that have regions."""
         results = {}
         for kind, parts in self._seen.items():
-            hits, labels = (torch.cat(each) for each in zip(*parts, strict=True))
-            for group, wanted in (("thing", self.things), ("stuff", ~self.things)):
-                chosen = wanted[labels]
+            hits, labels, things = (torch.cat(each) for each in zip(*parts, strict=True))
+            for group, chosen in (("thing", things), ("stuff", ~things)):
                 if chosen.any():
                     means = class_means(hits[chosen], labels[chosen], half=self.half)
                     results |= {f"{kind}.{group}.{name}": mean for name, mean in means.items()}

@@ -48,14 +48,14 @@ CLIP_DINOISER = Weights(
 DECLIP_B16 = Weights(
     name="DeCLIP's EVA02-CLIP B/16 for segmentation",
     licence="see github.com/xiaomoguhz/DeCLIP",
-    size="about 0.6 GB",
+    size="0.6 GB or more",
     files=("DeCLIP_evab_dinov2B_csa_560_0.25_seg.pt",),
     page="github.com/xiaomoguhz/DeCLIP",
 )
 DECLIP_L14 = Weights(
     name="DeCLIP's EVA02-CLIP L/14 at 336 pixels",
     licence="see github.com/xiaomoguhz/DeCLIP",
-    size="about 1.7 GB",
+    size="1.7 GB or more",
     files=("DeCLIP_EVA-L_DINOv2-L_csa_0.05_2.0.pt",),
     page="github.com/xiaomoguhz/DeCLIP",
 )

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ovseg.datasets import find_benchmark
 from ovseg.mm.plain import plain
+from ovseg.pipeline import build_pipeline
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import entry
 
@@ -46,3 +47,8 @@ def test_the_model_of_the_zoo_is_that_of_the_configurations():
     model = plain(Config.fromfile(FOLDER / "declip_eva_b16_ade20k.py").model)
     del model["vocabulary"]
     assert model == entry("declip-eva-b16").fresh_spec()
+    # Real weights cannot be had here: the bundled ones, read as the others would be.
+    model["backbone"] |= {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny"}
+    protocol = build_pipeline(model, cache_dir=None).protocol()
+    assert (protocol["pad"], protocol["align"]) == ("around", "around")
+    assert protocol["decode_head"]["type"] == "DeClipHead"

@@ -34,11 +34,11 @@ def test_classes_count_alike_and_rounding_to_half_is_an_option():
 def test_batches_add_up_and_absent_groups_are_left_out():
     torch.manual_seed(0)
     text, vectors, labels = torch.randn(7, 4), torch.randn(20, 4), torch.randint(0, 3, (20,))
-    at_once = RegionClassification(text, [True] * 7)
-    at_once.update("rois", vectors, labels)
-    by_parts = RegionClassification(text, [True] * 7)
+    things = torch.ones(20, dtype=torch.bool)
+    at_once, by_parts = RegionClassification(text), RegionClassification(text)
+    at_once.update("rois", vectors, labels, things)
     for part in (slice(0, 3), slice(3, 3), slice(3, 20)):
-        by_parts.update("rois", vectors[part], labels[part])
+        by_parts.update("rois", vectors[part], labels[part], things[part])
     assert by_parts.compute() == at_once.compute()
     assert at_once.compute().keys() == {"rois.thing.macc1", "rois.thing.macc5"}
 
@@ -49,7 +49,7 @@ def test_what_does_not_fit():
     with pytest.raises(InputError, match=r"\(K, E\)"):
         top_hits(torch.eye(2), torch.eye(3), torch.tensor([0, 1]))
     with pytest.raises(InputError, match="things or stuff"):
-        RegionClassification(torch.eye(2), [True])
+        RegionClassification(torch.eye(2)).update("rois", torch.eye(2), torch.zeros(2), [True])
 
 
 def test_regions_of_pictures_with_any_tower(tiny_clip_files):
