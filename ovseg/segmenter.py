@@ -178,7 +178,8 @@ def load(
             `.yaml` data, or an mmseg `.py` configuration. Reading a `.py` file runs it, so take
             them only from people you trust.
         checkpoint: a local file of weights to use in place of the model's own: CLIP's, or those of
-            a head that has weights of its own (CLIP-DINOiser). The names inside the file tell.
+            a head that has weights of its own (CLIP-DINOiser, mask-adapted CLIP). The names inside
+            the file tell.
         device: "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
         refine: "pamr" sharpens the borders by the picture's colours, "sam" asks SAM for the outline
@@ -259,23 +260,29 @@ def model_spec(
         path = Path(checkpoint)
         if not path.is_file():
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
-        part = _addressed_part(spec, path)
-        spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
-        # A tower that was tuned over other weights would hide these.
-        spec[part].pop("tuned", None)
+        _place(spec, path)
     if refine is not None:
         spec["refiner"] = refiner_spec(refine, spec.get("backbone"))
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 
 
-def _addressed_part(spec: Mapping[str, Any], path: Path) -> str:
-    """Tell which part a file of weights is for: by its keys, where the head has weights too."""
-    if "pretrained" not in spec.get("decode_head", {}):
-        return "backbone"
-    from ovseg.heads.clip_dinoiser import is_head_file
+def _place(spec: dict[str, Any], path: Path) -> None:
+    """Name a file of weights in the part that it is for: by its keys, where several have any."""
+    head, part = spec.get("decode_head", {}), "backbone"
+    if head.get("type") == "MaskAdaptedClipHead":
+        from ovseg.encoders.mask_adapted_keys import place
+        from ovseg.encoders.weights import read_state_dict
 
-    return "decode_head" if is_head_file(path) else "backbone"
+        place(spec, read_state_dict(path, check_finite=False), path)
+        return
+    if "pretrained" in head:
+        from ovseg.heads.clip_dinoiser import is_head_file
+
+        part = "decode_head" if is_head_file(path) else "backbone"
+    spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
+    # A tower that was tuned over other weights would hide these.
+    spec[part].pop("tuned", None)
 
 
 def _looks_like_path(name: str) -> bool:

@@ -11,14 +11,16 @@ The weights that the authors have released are for non-commercial use only (CC B
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from ovseg.errors import CheckpointError
 
-__all__ = ["LICENCE", "PROMPTS", "is_whole_model", "kinds_of", "take_clip", "take_prompts"]
+__all__ = ["LICENCE", "PROMPTS", "is_whole_model", "kinds_of", "place", "take_clip", "take_prompts"]
 
 LICENCE = "CC BY-NC 4.0 (non-commercial)"
 """Licence of the released weights."""
@@ -59,21 +61,50 @@ def take_prompts(state: Mapping[str, Tensor], where: str | Path = "checkpoint") 
     return state.get(PROMPTS)
 
 
-def kinds_of(state: Mapping[str, Tensor]) -> frozenset[str]:
-    """Tell which parts of a model a file holds: "clip", "prompts", "proposals".
+def kinds_of(state: Mapping[str, Any]) -> frozenset[str]:
+    """Tell which parts of a model a file holds: "clip", "words" (CLIP's), "prompts", "proposals".
 
     Example:
-        >>> kinds_of({"visual.mask_embedding": None, "logit_scale": None})
-        frozenset({'prompts'})
+        >>> sorted(kinds_of({"visual.mask_embedding": None, "visual.conv1.weight": None}))
+        ['clip', 'prompts']
     """
-    prompts = (PROMPTS, _CLIP + PROMPTS)
-    clip = ("visual.conv1.weight", _CLIP + "visual.conv1.weight")
+    names = {name.removeprefix(_CLIP) for name in state}
     kinds = {
-        "clip": any(name in state for name in clip),
-        "prompts": any(name in state for name in prompts),
-        "proposals": any(name.startswith("sem_seg_head.") for name in state),
+        "clip": "visual.conv1.weight" in names,
+        "words": "token_embedding.weight" in names,
+        "prompts": PROMPTS in names,
+        "proposals": "no_object" in names or any(n.startswith("sem_seg_head.") for n in names),
     }
     return frozenset(kind for kind, there in kinds.items() if there)
+
+
+def place(spec: dict[str, Any], state: Mapping[str, Any], path: str | Path) -> None:
+    """Name a file in those parts of a model's plain data that it holds weights for, in place.
+
+    Prompts belong to the tower that they were tuned on: a file with another tower switches those
+    of the model off, unless it brings its own.
+
+    Raises:
+        CheckpointError: it holds nothing for such a model.
+    """
+    kinds, path = kinds_of(state), str(path)
+    if not kinds - {"words"}:
+        raise CheckpointError(
+            "nothing for mask-adapted CLIP inside",
+            where=path,
+            expected="CLIP, mask prompts, a proposal network, or all of them",
+        )
+    head = spec["decode_head"] = dict(spec["decode_head"])
+    if kinds & {"clip", "prompts"}:
+        head["prompts"] = "prompts" in kinds
+        head["pretrained"] = path if head["prompts"] else None
+    if "clip" in kinds:
+        backbone = {**spec["backbone"], "pretrained" if "words" in kinds else "tuned": path}
+        if "words" in kinds:
+            backbone.pop("tuned", None)
+        spec["backbone"] = backbone
+    if "proposals" in kinds and "pretrained" in head["proposer"]:
+        head["proposer"] = {**head["proposer"], "pretrained": path}
 
 
 def _whole(state: Mapping[str, Tensor], where: str | Path) -> dict[str, Tensor]:
@@ -86,6 +117,8 @@ def _whole(state: Mapping[str, Tensor], where: str | Path) -> dict[str, Tensor]:
             where=where,
             expected=f"names that start with {', '.join(known)}",
         )
-    return {
-        name.removeprefix(_CLIP): tensor for name, tensor in state.items() if name.startswith(_CLIP)
-    }
+    warnings.warn(
+        f"weights in the layout of OVSeg's released models, whose licence is {LICENCE}",
+        stacklevel=3,
+    )
+    return {n.removeprefix(_CLIP): tensor for n, tensor in state.items() if n.startswith(_CLIP)}

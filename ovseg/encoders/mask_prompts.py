@@ -6,7 +6,6 @@ section 3.3 (mask prompt tuning), and its published code.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.encoders.hub import find_file
-from ovseg.encoders.mask_adapted_keys import LICENCE, PROMPTS, is_whole_model, take_prompts
+from ovseg.encoders.mask_adapted_keys import PROMPTS, take_prompts
 from ovseg.encoders.readouts import join_heads, split_heads
 from ovseg.encoders.vit import VitBlock, VitTower
 from ovseg.encoders.weights import read_state_dict
@@ -85,11 +84,6 @@ def read_prompts(pretrained: str | Path) -> Tensor:
             where=path,
             expected=f"a tensor {PROMPTS}",
             fix="set prompts=False for a CLIP that was tuned without them",
-        )
-    if is_whole_model(state):
-        warnings.warn(
-            f"{path.name} has the layout of OVSeg's released models, whose licence is {LICENCE}",
-            stacklevel=2,
         )
     return prompts.float()
 

@@ -5,6 +5,7 @@
 - a checkpoint of mmengine's Runner.
 - weights of CLIP: safetensors or OpenAI's TorchScript archive. They replace the backbone's.
 - weights of a head alone, as CLIP-DINOiser is published. They replace the decode head's.
+- mask-adapted CLIP as it is published: CLIP, prompts and proposal network, or some of them.
 
 mmengine itself only logs what does not fit. The parts of ovseg refuse it: a checkpoint gives a part
 (backbone, decode head) wholly or not at all, and has nothing left over.
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.keys import to_open_clip, unwrap
 from ovseg.encoders.loading import fit_positions
+from ovseg.encoders.mask_adapted_keys import PROMPTS, is_whole_model, take_clip, take_prompts
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict
 from ovseg.errors import CheckpointError
+from ovseg.heads import MaskAdaptedClip
 
 __all__ = [
     "keep_hash_true",
@@ -34,6 +37,7 @@ __all__ = [
     "rename_clip",
     "rename_head",
     "require_whole",
+    "take_head",
 ]
 
 # "dataset_meta" must be there: without it mmseg guesses class names by their number.
@@ -85,6 +89,32 @@ def rename_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> None:
         renamed = {prefix + name: tensor for name, tensor in state.items()}
         state.clear()
         state.update(renamed)
+
+
+def take_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """Take out of a file of mask-adapted CLIP what belongs to the head; CLIP's own stays, in place.
+
+    Args:
+        state: names and tensors; anything but such a file stays as it is.
+        core: the head of `ovseg.heads` that takes them; what the file does not give, it keeps.
+        prefix: what stands before the head's names, for example "decode_head.core.".
+
+    Returns:
+        The head's weights under their full names; none where the file is no such one.
+    """
+    whole = is_whole_model(state)
+    if not isinstance(core, MaskAdaptedClip) or not (whole or PROMPTS in state):
+        return {}
+    own = core.source.released(state) if whole else {}
+    own = {f"source.{name}": tensor for name, tensor in own.items()}
+    prompts = take_prompts(state)
+    if prompts is not None:
+        own[PROMPTS.removeprefix("visual.")] = prompts
+    clip = take_clip(state)
+    state.clear()
+    # Prompts alone come with the scale that they were trained at, which nobody reads.
+    state.update(clip if clip.keys() != {"logit_scale"} else {})
+    return {prefix + name: tensor for name, tensor in {**core.state_dict(), **own}.items()}
 
 
 def rename_clip(state: dict[str, Tensor], clip: ClipEncoder, prefix: str) -> None:

@@ -14,12 +14,19 @@ from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.templates import load_templates
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads import ClipDinoiser, DeClip, Head, MaskClip, Trident
+from ovseg.heads import ClipDinoiser, DeClip, Head, MaskAdaptedClip, MaskClip, Trident
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["ClipDinoiserHead", "DeClipHead", "MaskClipHead", "OpenVocabHead", "TridentHead"]
+__all__ = [
+    "ClipDinoiserHead",
+    "DeClipHead",
+    "MaskAdaptedClipHead",
+    "MaskClipHead",
+    "OpenVocabHead",
+    "TridentHead",
+]
 
 
 class OpenVocabHead(nn.Module):
@@ -179,14 +186,8 @@ class DeClipHead(OpenVocabHead):
     core_type = DeClip
 
 
-@MODELS.register_module()
-class TridentHead(OpenVocabHead):
-    """Trident: DINO and SAM tell which patches mix; see `ovseg.heads.Trident`.
-
-    It looks at the whole picture, so it works in `OpenVocabSegmentor` only.
-    """
-
-    core_type = Trident
+class WholePictureHead(OpenVocabHead):
+    """A head that looks at the whole picture, so it works in `OpenVocabSegmentor` only."""
 
     def forward(self, inputs: ClipFeatures) -> Tensor:
         """Refuse windows without their picture.
@@ -195,7 +196,22 @@ class TridentHead(OpenVocabHead):
             ConfigError: always.
         """
         raise ConfigError(
-            "Trident looks at the whole picture, and EncoderDecoder gives it windows only",
+            f"{self.core_type.__name__} looks at the whole picture, and EncoderDecoder gives it "
+            "windows only",
             where="model.type",
             expected="OpenVocabSegmentor",
         )
+
+
+@MODELS.register_module()
+class TridentHead(WholePictureHead):
+    """Trident: DINO and SAM tell which patches mix; see `ovseg.heads.Trident`."""
+
+    core_type = Trident
+
+
+@MODELS.register_module()
+class MaskAdaptedClipHead(WholePictureHead):
+    """Mask-adapted CLIP: proposals, judged one by one; see `ovseg.heads.MaskAdaptedClip`."""
+
+    core_type = MaskAdaptedClip

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, PromptError
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
-from ovseg.mm.checkpoints import refuse_left_over, rename_clip, rename_head, require_whole
+from ovseg.mm.checkpoints import (
+    refuse_left_over,
+    rename_clip,
+    rename_head,
+    require_whole,
+    take_head,
+)
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.training.recipes import build_recipe
@@ -266,8 +272,11 @@ def _unflip(maps: Tensor, meta: Mapping[str, Any]) -> Tensor:
 def _fit_checkpoint(
     model: OpenVocabSegmentor, state: dict[str, Tensor], prefix: str, *_: Any
 ) -> None:
+    head = f"{prefix}decode_head.core."
+    own = take_head(state, model.pipeline.head, head)
     rename_clip(state, model.backbone.clip, f"{prefix}backbone.clip.")
-    rename_head(state, model.pipeline.head, f"{prefix}decode_head.core.")
+    rename_head(state, model.pipeline.head, head)
+    state.update(own)
     refuse_left_over(state, dict(model.named_children()), prefix)
 
 

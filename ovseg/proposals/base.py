@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,10 @@ class Proposer(nn.Module, ABC):
             precision: "fp32", "bf16" or "fp16".
         """
         return self
+
+    def released(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what a released whole model holds for this proposer, by the proposer's names."""
+        return {}
 
     @abstractmethod
     def propose(self, request: ProposalRequest) -> MaskProposals:

@@ -114,6 +114,11 @@ class MaskFormerProposer(Proposer):
                 fix=f"choose a proposal network trained for {clip.name}",
             )
 
+    def released(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the network inside a released whole model; see `Proposer`."""
+        found = to_maskformer(state, self.network.backbone)
+        return {f"network.{name}": tensor for name, tensor in found.items()}
+
     @torch.no_grad()
     def propose(self, request: ProposalRequest) -> MaskProposals:
         """Return the network's masks of a picture; mask logits are resized before the sigmoid."""

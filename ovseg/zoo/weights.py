@@ -73,6 +73,20 @@ FOUND_DINO = Weights(
     size="87 MB",
     url=f"{_DINO}/dino_deitsmall8_300ep_pretrain/dino_deitsmall8_300ep_pretrain.pth",
 )
+OVSEG_SWIN_B = Weights(
+    name="OVSeg, Swin-B and ViT-L/14",
+    licence="CC BY-NC 4.0 (non-commercial)",
+    size="about 2 GB",
+    files=("ovseg_swinbase_vitL14_ft_mpt.pth",),
+    page="github.com/facebookresearch/ov-seg",
+)
+OVSEG_R101 = Weights(
+    name="OVSeg, R101c and ViT-B/16",
+    licence="CC BY-NC 4.0 (non-commercial)",
+    size="about 1 GB",
+    files=("ovseg_R101c_vitB16_ft_mpt.pth",),
+    page="github.com/facebookresearch/ov-seg",
+)
 FOUND = Weights(
     name="FOUND's decoder",
     licence="see github.com/valeoai/FOUND",
@@ -90,6 +104,12 @@ TINY_DECLIP = Weights(
     licence="Apache-2.0",
     size="3 MB",
     asset="declip_tiny.safetensors",
+)
+TINY_PROMPTS = Weights(
+    name="mask prompts of the tiny CLIP",
+    licence="Apache-2.0",
+    size="0.3 MB",
+    asset="mask_prompts_tiny.safetensors",
 )
 TINY_DINO = Weights(
     name="tiny DINO of the drawn world",

@@ -1,0 +1,117 @@
+"""Mask-adapted CLIP under mmseg: benchmarks' configurations, checkpoints, the segmentor."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from ovseg.datasets import find_benchmark
+from ovseg.encoders.mask_prompts import new_prompts
+from ovseg.errors import CheckpointError, ConfigError
+from ovseg.mm.plain import plain
+from ovseg.pipeline import HEADS
+from ovseg.plain_data import arguments_of
+from ovseg.vocabulary import Vocabulary
+from ovseg.zoo import entry
+from tests.encoders.test_mask_adapted_keys import whole_model
+
+FOLDER = Path(__file__).parents[2] / "configs" / "mask_adapted"
+SWIN_B = {"ade20k": 0.7, "ade847": 0.7, "context59": 0.6, "context459": 0.6, "voc20": 0.45}
+
+
+def model_of(name):
+    return Config.fromfile(FOLDER / f"mask_adapted_{name}.py")
+
+
+@pytest.mark.parametrize("name", SWIN_B)
+def test_the_published_protocol(name):
+    config = model_of(f"swin_b_vit_l14_{name}")
+    model, benchmark = plain(config.model), find_benchmark(name)
+    assert model["vocabulary"] == benchmark.vocabulary("mask_adapted")
+    assert len(Vocabulary.builtin(model["vocabulary"]).queries) == benchmark.num_classes
+    assert model["templates"] == "vild14"
+    assert model["test_cfg"] == {
+        "mode": "whole",
+        "short_side": 640,
+        "long_side": 2560,
+        "resize": "pillow",
+        "window_batch": 32,
+    }
+    _, options = arguments_of(model["decode_head"], HEADS, "decode_head")
+    assert (options["mask_threshold"], options["weight"]) == (0.4, SWIN_B[name])
+    assert config.test_dataloader.dataset.type == benchmark.dataset
+
+
+@pytest.mark.parametrize(
+    ("arch", "zoo"),
+    [
+        ("swin_b_vit_l14", "mask-adapted-clip-swin-b-vit-l14"),
+        ("r101c_vit_b16", "mask-adapted-clip-r101-vit-b16"),
+    ],
+)
+def test_the_models_of_the_zoo_are_those_of_the_configurations(arch, zoo):
+    model = plain(model_of(f"{arch}_ade20k").model)
+    del model["vocabulary"]
+    assert model == entry(zoo).fresh_spec()
+    assert "non-commercial" in entry(zoo).licence()
+
+
+@pytest.fixture
+def segmentor(tiny_clip_files):
+    config, weights = tiny_clip_files
+    model = MODELS.build(
+        {
+            "type": "OpenVocabSegmentor",
+            "backbone": {
+                "type": "ClipBackbone",
+                "model": str(config),
+                "pretrained": str(weights),
+            },
+            "decode_head": {
+                "type": "MaskAdaptedClipHead",
+                "proposer": {"type": "ComponentProposer", "head": {"type": "MaskClipHead"}},
+                "prompts": False,
+            },
+            "templates": "photo",
+            "vocabulary": ["cat", "dog; puppy", "sky"],
+            "test_cfg": {"short_side": 40},
+            "keep_logits": True,
+        }
+    )
+    head = model.pipeline.head
+    head.mask_embedding = torch.nn.Parameter(new_prompts(model.pipeline.clip.tower))
+    return model.eval()
+
+
+def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
+    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 30, 44))
+    (found,) = segmentor.predict(torch.from_numpy(picture).float())
+    assert found.pred_sem_seg.data.shape == (1, 30, 44)
+    assert found.seg_logits.data.shape == (3, 30, 44)
+    agreed = found.seg_logits.data.argmax(0) == found.pred_sem_seg.data[0]
+    assert agreed.float().mean() > 0.999
+
+
+@pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
+def test_released_checkpoints_reach_tower_and_prompts(segmentor):
+    own = segmentor.pipeline.clip.model.state_dict()
+    state = {name: torch.full_like(tensor, 0.01) for name, tensor in own.items()}
+    prompts = torch.ones_like(segmentor.pipeline.head.mask_embedding)
+    segmentor.load_state_dict(whole_model(state, prompts))
+    assert (segmentor.pipeline.clip.model.visual.proj == 0.01).all()
+    assert (segmentor.pipeline.head.mask_embedding == 1).all()
+    segmentor.load_state_dict(
+        {"visual.mask_embedding": 2 * prompts, "logit_scale": own["logit_scale"]}
+    )
+    assert (segmentor.pipeline.clip.model.visual.proj == 0.01).all()
+    assert (segmentor.pipeline.head.mask_embedding == 2).all()
+    with pytest.raises(CheckpointError, match="mask_embedding"):
+        segmentor.load_state_dict({"visual.mask_embedding": prompts[:, :3]})
+
+
+def test_windows_of_mmseg_are_refused(segmentor):
+    with pytest.raises(ConfigError, match="looks at the whole picture"):
+        segmentor.encode_decode(torch.zeros(1, 3, 32, 32), [])
