@@ -1,0 +1,15 @@
+# MaskCLIP with the outlines that the bundled SAM sees, as by `--refine sam`.
+_base_ = ["../maskclip/maskclip_tiny_scenes.py"]
+model = dict(
+    refiner=dict(
+        type="SamRefiner",
+        model="asset:sam_tiny.json",
+        pretrained="asset:sam_tiny.safetensors",
+        coarse_thresh=0.2,
+        minimal_area=60,
+        sam_mask_coff=4.0,
+        sam_iou_thresh=0.7,
+        mask_prompt_norm="channel",
+        side_multiple=1,
+    )
+)
