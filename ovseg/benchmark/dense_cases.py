@@ -21,8 +21,7 @@ def read_dense(part: str, way: str, quick: bool) -> Callable[[], Any]:
     Random numbers cost the same as trained ones.
 
     Args:
-        part: "read" the last block only, the whole "forward", or a training "step" without its
-            teachers: forward and backward through all blocks.
+        part: "read" the last block only, or the whole "forward".
         way: "sdpa", or "naive" with a matrix of tokens x tokens for every head.
         quick: a tiny model and picture.
     """
@@ -37,9 +36,7 @@ def read_dense(part: str, way: str, quick: bool) -> Callable[[], Any]:
         with torch.inference_mode():
             trunk = clip.trunk(images)
         return torch.inference_mode()(lambda: read(clip.tower, trunk))
-    if part == "forward":
-        return torch.inference_mode()(lambda: read(clip.tower, clip.trunk(images)))
-    return lambda: read(clip.tower, clip.trunk(images)).square().mean().backward()
+    return torch.inference_mode()(lambda: read(clip.tower, clip.trunk(images)))
 
 
 def _ours(tower: VisionTower, trunk: Trunk) -> Tensor:

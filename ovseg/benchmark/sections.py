@@ -113,8 +113,8 @@ def heads(plan: Plan) -> Iterator[Row]:
 
 
 def dense(plan: Plan) -> Iterator[Row]:
-    """DeCLIP's csa read-out, forward and step at 560 pixels; `times` is the share of the naive."""
-    for part in ("read", "forward", "step"):
+    """DeCLIP's csa read-out and forward at 560 pixels; `times` is the share of the naive way's."""
+    for part in ("read", "forward"):
         naive = None
         for way in ("naive", "sdpa"):
             options = {"part": part, "way": way, "quick": plan.quick}
