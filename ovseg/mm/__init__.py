@@ -29,11 +29,18 @@ from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
 from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
+from ovseg.mm.mask_adaptation import (  # noqa: E402
+    ClipContrastiveModel,
+    LoadRegion,
+    MaskTextPairDataset,
+    RandomRegionCrop,
+)
 from ovseg.mm.maskclip_plus import (  # noqa: E402
     DeepLabV2Head,
     MaskClipPlus,
     MaskClipPlusHead,
 )
+from ovseg.mm.maskformer import MaskFormerModel  # noqa: E402
 from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
 from ovseg.mm.refiners import register_refiners  # noqa: E402
@@ -61,6 +68,11 @@ __all__ = [
     "DeepLabV2Head",
     "LoadLabels",
     "LoadPicture",
+    "LoadRegion",
+    "ClipContrastiveModel",
+    "MaskFormerModel",
+    "MaskTextPairDataset",
+    "RandomRegionCrop",
     "ClipDinoiserHead",
     "MaskClipHead",
     "MaskClipPlus",

@@ -20,7 +20,7 @@ from ovseg.proposals.backbones import BACKBONES
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.maskformer_head import MaskFormerHead, Queries, proposal_logits
 
-__all__ = ["MaskFormer", "MaskFormerProposer", "to_maskformer"]
+__all__ = ["MaskFormer", "MaskFormerProposer", "load_backbone", "to_maskformer"]
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -157,6 +157,29 @@ def to_maskformer(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[str,
         elif part not in ("clip_adapter", "criterion"):
             found[key] = value
     return found
+
+
+def load_backbone(backbone: nn.Module, pretrained: str | Path) -> None:
+    """Give a backbone the weights of a classifier, in place; norms of its outputs stay new.
+
+    Args:
+        backbone: knows its maker's names.
+        pretrained: "asset:NAME", a file or an address.
+
+    Raises:
+        CheckpointError: weights that cannot be had, read or fitted.
+    """
+    path = _local(pretrained)
+    classifier = ("head.", "norm.", "fc.", "stem.fc.")
+    state = {
+        f"backbone.{key}": value
+        for key, value in read_state_dict(path).items()
+        if not key.startswith(classifier) and not key.endswith("attn_mask")
+    }
+    renamed = to_maskformer(state, backbone)
+    given = {key.removeprefix("backbone."): value for key, value in renamed.items()}
+    norms = {key: value for key, value in backbone.state_dict().items() if "norms." in key}
+    load_strict(backbone, norms | given, where=path)
 
 
 def _local(pretrained: str | Path) -> Path:

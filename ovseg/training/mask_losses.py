@@ -68,6 +68,8 @@ def match(logits: Tensor, masks: Tensor, targets: MaskTargets) -> tuple[Tensor, 
     Returns:
         Indices of queries, ascending, and of the targets that belong to them.
     """
+    if not len(targets.labels):
+        return (torch.empty(0, dtype=torch.long, device=logits.device),) * 2
     probs = logits.float().softmax(dim=-1)
     small = functional.interpolate(targets.masks[None], size=masks.shape[1:], mode="nearest")[0]
     found, wanted = masks.float().flatten(1), small.flatten(1)

@@ -155,7 +155,7 @@ def _safetensors(state: dict[str, Tensor]) -> bytes:
 
 def _is_frozen(name: str, model: nn.Module) -> bool:
     frozen = getattr(_unwrap(model), "frozen_parts", ())
-    return name.startswith(tuple(f"{part}." for part in frozen))
+    return name in frozen or name.startswith(tuple(f"{part}." for part in frozen))
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

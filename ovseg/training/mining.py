@@ -1,0 +1,105 @@
+"""Mining of pairs: which region of a picture is which noun of its captions.
+
+The published code leaves this part out; the recipe follows the paper and its authors' hints.
+
+Source: Liang et al., "Open-Vocabulary Semantic Segmentation with Mask-adapted CLIP" (CVPR 2023),
+section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.mask_prompts import class_features, region_side
+from ovseg.encoders.text_bank import TextBank
+from ovseg.training.region_pairs import Region, cut_stored, worth_keeping
+
+__all__ = ["TEMPLATE", "best_pairs", "mine_picture"]
+
+TEMPLATE = "a photo of a {}."
+"""How nouns are asked for."""
+
+_BATCH = 32
+
+
+def best_pairs(
+    scores: Tensor,
+    *,
+    min_score: float | None = None,
+    mutual: bool = False,
+    most: int | None = None,
+) -> list[tuple[int, int]]:
+    """Give every noun its best region.
+
+    Args:
+        scores: (K, N) cosines of regions and nouns.
+        min_score: least cosine of a pair.
+        mutual: take a pair only where the noun is also the region's best.
+        most: number of pairs at most, the best ones.
+
+    Returns:
+        Pairs (region, noun), the best first.
+
+    Example:
+        >>> best_pairs(torch.tensor([[0.3, 0.4], [0.1, 0.2]]))
+        [(0, 1), (0, 0)]
+        >>> best_pairs(torch.tensor([[0.3, 0.4], [0.1, 0.2]]), mutual=True)
+        [(0, 1)]
+    """
+    if not scores.numel():
+        return []
+    best, region = scores.max(dim=0)
+    favourite = scores.argmax(dim=1)
+    found = [
+        (int(region[noun]), int(noun))
+        for noun in best.argsort(descending=True, stable=True)
+        if min_score is None or best[noun] >= min_score
+    ]
+    if mutual:
+        found = [(place, noun) for place, noun in found if favourite[place] == noun]
+    return found[:most]
+
+
+@torch.inference_mode()
+def mine_picture(
+    clip: ClipEncoder,
+    bank: TextBank,
+    picture: np.ndarray,
+    masks: np.ndarray,
+    nouns: Sequence[str],
+    **options: float | bool | None,
+) -> list[Region]:
+    """Pair nouns with regions of a picture.
+
+    Args:
+        clip: the original CLIP, not adapted, which judges.
+        bank: its words, by `TEMPLATE`.
+        picture: (H, W, 3) uint8 RGB.
+        masks: (Q, H, W) bool, proposals; small ones are left out.
+        nouns: of its captions.
+        **options: of `best_pairs`.
+
+    Returns:
+        Regions with their nouns, ready to be stored.
+
+    Raises:
+        InputError: masks of another size than the picture.
+    """
+    masks = masks[worth_keeping(masks)]
+    if not len(masks) or not nouns:
+        return []
+    regions = cut_stored(picture, masks, [""] * len(masks), region_side(clip.tower))
+    pixels = torch.from_numpy(np.stack([region.pixels for region in regions]))
+    found = [
+        class_features(clip.tower, clip.pad_and_normalize(some.permute(0, 3, 1, 2) / 255))
+        for some in pixels.split(_BATCH)
+    ]
+    seen = functional.normalize(torch.cat(found), dim=1)
+    scores = seen @ bank.encode(nouns).to(seen).T
+    return [regions[k]._replace(title=nouns[n]) for k, n in best_pairs(scores, **options)]

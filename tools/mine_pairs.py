@@ -1,0 +1,146 @@
+"""Write pairs of regions and words, which train mask-adapted CLIP.
+
+Regions of drawn scenes, their true masks and names:
+    python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112
+
+Nouns of captions (COCO's JSON) with the masks that a model proposes and the CLIP under it judges:
+    python tools/mine_pairs.py data/coco_proposal_1cap --pictures data/coco/train2017 \
+        --captions data/coco/annotations/captions_train2017.json --config CONFIG
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ovseg.config_files import read_model_spec
+from ovseg.encoders.text_bank import TextBank
+from ovseg.errors import ConfigError, DatasetError, OvsegError
+from ovseg.masked_regions import binarise
+from ovseg.pictures import read_picture
+from ovseg.pipeline import build_pipeline
+from ovseg.proposals import ProposalRequest
+from ovseg.scenes.world import SPLITS, draw_scene
+from ovseg.training.mining import TEMPLATE, mine_picture
+from ovseg.training.nouns import caption_nouns
+from ovseg.training.region_pairs import Region, cut_stored, worth_keeping, write_pairs
+from ovseg.vocabulary import Vocabulary
+
+
+def scene_regions(count: int, side: int) -> Iterator[Region]:
+    """Regions of the first drawn scenes of the training split, by their true masks."""
+    for seed in SPLITS["train"][:count]:
+        scene = draw_scene(seed)
+        masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
+        kept = np.flatnonzero(worth_keeping(masks))
+        names = [scene.regions[number].name for number in kept]
+        yield from cut_stored(scene.image, masks[kept], names, side)
+
+
+def caption_regions(options: argparse.Namespace) -> Iterator[Region]:
+    """Regions of captioned pictures, each with the noun that CLIP gives it."""
+    pipeline = build_pipeline(read_model_spec(options.config), device=options.device)
+    head, bank = pipeline.head, TextBank(pipeline.clip, [TEMPLATE])
+    if not hasattr(head, "source"):
+        raise ConfigError("the model proposes no masks", where=options.config)
+    for name, captions in read_captions(options.captions).items():
+        nouns = caption_nouns(captions)
+        if not nouns:
+            continue
+        picture = read_picture(str(Path(options.pictures) / name)).pixels
+        words = Vocabulary.from_names(nouns)
+        request = ProposalRequest(
+            pipeline.prepare(picture).to(pipeline.device),
+            pipeline.text(words),
+            pipeline.clip,
+            words,
+            picture,
+        )
+        prob = head.source.propose(request).prob
+        masks = binarise(_resize(prob, picture.shape[:2]), head.mask_threshold).cpu().numpy()
+        yield from mine_picture(
+            pipeline.clip,
+            bank,
+            picture,
+            masks,
+            nouns,
+            min_score=options.min_score,
+            mutual=options.mutual,
+            most=options.max_per_picture,
+        )
+
+
+def read_captions(path: str | Path) -> dict[str, list[str]]:
+    """Captions by the file names of their pictures, from a JSON of COCO's layout.
+
+    Raises:
+        DatasetError: the file has another layout.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        names = {row["id"]: row["file_name"] for row in data["images"]}
+        found: dict[str, list[str]] = {}
+        for row in data["annotations"]:
+            found.setdefault(names[row["image_id"]], []).append(row["caption"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"no captions: {error!r}", where=path, expected="a JSON of COCO's captions"
+        ) from error
+    return found
+
+
+def _resize(prob: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if tuple(prob.shape[1:]) == size:
+        return prob
+    maps = torch.nn.functional.interpolate(
+        prob[None].float(), size, mode="bilinear", align_corners=False
+    )[0]
+    return maps > 0.5 if prob.dtype == torch.bool else maps
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", help="folder of the pairs")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--scenes", type=int, metavar="N", help="take N drawn scenes")
+    kind.add_argument("--captions", metavar="JSON", help="take captioned pictures")
+    parser.add_argument("--side", type=int, default=224, help="of the regions of drawn scenes")
+    parser.add_argument("--pictures", metavar="DIR", help="folder of the captioned pictures")
+    parser.add_argument("--config", help="model that proposes masks, over the original CLIP")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--min-score", type=float, help="least cosine of a pair")
+    parser.add_argument("--mutual", action="store_true", help="the noun is the region's best too")
+    parser.add_argument("--max-per-picture", type=int, metavar="N")
+    options = parser.parse_args(arguments)
+    if options.captions and not (options.pictures and options.config):
+        parser.error("--captions needs --pictures and --config")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pairs; return the exit status."""
+    options = parse(arguments)
+    regions = (
+        scene_regions(options.scenes, options.side)
+        if options.scenes is not None
+        else caption_regions(options)
+    )
+    try:
+        print(write_pairs(options.out, regions))
+    except OvsegError as error:
+        print(f"mine_pairs: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
