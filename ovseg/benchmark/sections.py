@@ -125,6 +125,18 @@ def dense(plan: Plan) -> Iterator[Row]:
             yield row
 
 
+def training(plan: Plan) -> Iterator[Row]:
+    """A step of DeCLIP's training at 560 pixels; `times` and `memory` are shares of the naive."""
+    naive: Row = {}
+    for way in ("naive", "sdpa"):
+        row = plan.row("training", f"step, {way}", {"way": way, "quick": plan.quick})
+        naive = naive or row
+        if "seconds" in naive and "seconds" in row:
+            row["times"] = round(row["seconds"] / naive["seconds"], 3)
+            row["memory"] = round(row["peak_mb"] / naive["peak_mb"], 3)
+        yield row
+
+
 def stages(plan: Plan) -> Iterator[Row]:
     """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
     size = [48, 64] if plan.quick else [480, 640]
@@ -193,6 +205,7 @@ SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "windows": windows,
     "heads": heads,
     "dense": dense,
+    "training": training,
     "stages": stages,
     "evaluation": evaluation,
     "cli": cli,
