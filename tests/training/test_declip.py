@@ -24,6 +24,8 @@ from ovseg.training.declip import (
 from ovseg.training.declip_extension import Extension, merge_attention, read_attention
 from ovseg.training.declip_recipe import DeclipRecipe
 from ovseg.training.recipes import build_recipe
+from tests.golden.conftest import golden_root
+from tests.golden.declip_towers import eva_encoder, siglip_encoder, vit_encoder
 
 TINY_DINO = {"type": "DinoTeacher", "model": "asset:dino_tiny", "pretrained": None}
 
@@ -74,6 +76,26 @@ def test_only_the_last_blocks_are_trained_and_of_the_last_what_is_read(clip):
     assert not [name for name in names if ".5.mlp" in name or ".5.ln_2" in name]
     with pytest.raises(ConfigError, match="1 to 6"):
         trainable_names(clip, "qq", blocks=7)
+
+
+TOWERS = {"vit": vit_encoder, "eva": eva_encoder, "siglip": siglip_encoder}
+
+
+@pytest.mark.parametrize(
+    ("tower", "mode"),
+    [(tower, mode) for tower in ("vit", "eva") for mode in ("qq", "kk", "vv", "csa", "all")]
+    + [("siglip", "qq")],
+)
+def test_every_trained_tensor_gets_a_gradient(tower, mode):
+    small = TOWERS[tower](golden_root() / "declip")
+    side = 2 * small.patch_size
+    recipe, head = DeclipRecipe(TINY_DINO), DeClip(mode)
+    recipe.prepare(small, head)
+    samples = [sample(small, side=16)]
+    sum(recipe.losses(small, head, torch.rand(1, 3, side, side), samples).values()).backward()
+    trained = {name for name, p in small.model.named_parameters() if p.requires_grad}
+    assert trained == {name for name, p in small.model.named_parameters() if p.grad is not None}
+    assert not [name for name in trained if "latent" in name or "pos_embed" in name]
 
 
 def test_without_valid_regions_the_context_still_learns(clip):

@@ -28,7 +28,7 @@ def _scope():
     init_default_scope("mmseg")
 
 
-def test_the_released_weights_are_the_average_that_was_validated(tmp_path):
+def test_the_average_with_the_first_weights_is_validated_and_released(tmp_path):
     text = TINY.read_text()
     config = tmp_path / "tiny.py"
     text = text.replace('"../_base_', f'"{ROOT / "_base_"}')
@@ -44,6 +44,10 @@ def test_the_released_weights_are_the_average_that_was_validated(tmp_path):
         torch.testing.assert_close(tensor, (student + start[name]) / 2)
         moved += not torch.equal(student, start[name])
     assert moved
+    resumed = MODELS.build(Config.fromfile(config).model)
+    resumed.load_state_dict(saved)
+    teacher = resumed.recipe.teacher.visual.state_dict()
+    assert all(torch.equal(tensor, start[f"visual.{name}"]) for name, tensor in teacher.items())
     log = rows(tmp_path / "run")
     assert {"loss_content", "loss_context"} <= log[0].keys()
     result = measured(config, tmp_path / "run")
