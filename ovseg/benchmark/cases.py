@@ -14,6 +14,7 @@ from torch.nn import functional
 from ovseg.benchmark.dense_cases import read_dense
 from ovseg.benchmark.evaluation_cases import count_pictures, evaluation_part
 from ovseg.benchmark.training_cases import train_step
+from ovseg.benchmark.trident_cases import trident_part
 from ovseg.inference.decode import decode
 from ovseg.inference.scores import CosineScores, DenseScores, join_windows
 from ovseg.inference.settings import InferenceSettings
@@ -191,6 +192,7 @@ CASES: dict[str, Callable[..., Work]] = {
     "heads": score_by_head,
     "dense": read_dense,
     "training": train_step,
+    "trident": trident_part,
     "stages": stage,
     "evaluation": evaluation_part,
     "count": count_pictures,

@@ -137,6 +137,21 @@ def training(plan: Plan) -> Iterator[Row]:
         yield row
 
 
+def trident(plan: Plan) -> Iterator[Row]:
+    """Trident on ViT-B/16, DINO ViT-B/16 and SAM ViT-B, 150 classes, beside these three alone.
+
+    `times the sum` is the time against that of the three encoders' own forwards together.
+    """
+    size = [48, 64] if plan.quick else [512, 683]
+    total = 0.0
+    for part in ("clip", "dino", "sam", "trident"):
+        row = plan.row("trident", part, {"part": part, "size": size, "quick": plan.quick})
+        if part == "trident" and total and "seconds" in row:
+            row["times the sum"] = round(row["seconds"] / total, 3)
+        total += row.get("seconds", 0.0)
+        yield row
+
+
 def stages(plan: Plan) -> Iterator[Row]:
     """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
     size = [48, 64] if plan.quick else [480, 640]
@@ -206,6 +221,7 @@ SECTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "heads": heads,
     "dense": dense,
     "training": training,
+    "trident": trident,
     "stages": stages,
     "evaluation": evaluation,
     "cli": cli,

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from ovseg.errors import ConfigError
-from ovseg.zoo import clip_dinoiser, declip, mask_adapted, maskclip
+from ovseg.zoo import clip_dinoiser, declip, mask_adapted, maskclip, trident
 from ovseg.zoo.entry import ModelEntry, Weights
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "ModelEntry", "Weights", "entry", "list_models"]
@@ -51,7 +51,13 @@ def _complete(model: ModelEntry) -> bool:
     return all(w.asset is None or w.path() is not None for w in model.weights)
 
 
-_ENTRIES = (*maskclip.ENTRIES, *clip_dinoiser.ENTRIES, *declip.ENTRIES, *mask_adapted.ENTRIES)
+_ENTRIES = (
+    *maskclip.ENTRIES,
+    *clip_dinoiser.ENTRIES,
+    *declip.ENTRIES,
+    *mask_adapted.ENTRIES,
+    *trident.ENTRIES,
+)
 
 MODELS: dict[str, ModelEntry] = {model.name: model for model in _ENTRIES if _complete(model)}
 """Models by name; one whose bundled weights are not trained yet has no name yet."""

@@ -39,6 +39,13 @@ LAION_B16 = Weights(
     tag="laion2b_s34b_b88k",
     hub="laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
 )
+LAION_H14 = Weights(
+    name="LAION-2B CLIP ViT-H/14",
+    licence="MIT",
+    size="3.9 GB",
+    tag="laion2b_s32b_b79k",
+    hub="laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+)
 CLIP_DINOISER = Weights(
     name="CLIP-DINOiser's convolutions",
     licence="see github.com/wysoczanska/clip_dinoiser",

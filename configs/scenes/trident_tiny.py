@@ -1,0 +1,2 @@
+# Trident on the bundled tiny towers.
+_base_ = ["../trident/trident_tiny_scenes.py"]

@@ -1,0 +1,3 @@
+# Trident without SAM: DINO inside windows, whose features are spliced.
+_base_ = ["../trident/trident_tiny_scenes.py"]
+model = dict(decode_head=dict(sam=None))
