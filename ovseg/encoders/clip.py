@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.activations import pick_activation, set_activation, set_norm_eps
+from ovseg.encoders.clip_files import load_clip_file, load_picture_tower
 from ovseg.encoders.hub import find_weights
-from ovseg.encoders.keys import to_open_clip
-from ovseg.encoders.loading import TOWERS, fit_positions, load_strict, suggest_model
+from ovseg.encoders.loading import TOWERS
 from ovseg.encoders.model_config import build_model, read_model_config, resolve_normalization
 from ovseg.encoders.padding import margins_around
 from ovseg.encoders.text_tower import TextTower
 from ovseg.encoders.tower_table import tower_for
 from ovseg.encoders.towers import Dense, Trunk, VisionTower, dtype_of, number_format
-from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict, sha256
+from ovseg.encoders.weights import hash_state, is_torchscript, sha256
 from ovseg.errors import CheckpointError, ConfigError, InputError
 
 PADS = ("before", "after", "around")
@@ -255,14 +255,11 @@ def build_clip(
     if path is None:
         digest = hash_state(clip.state_dict())
     else:
-        state = _read(clip, path, check_finite)
-        _load(clip, state, path, config.name, position_rule, towers)
+        load_clip_file(clip, path, config.name, position_rule, towers, check_finite)
         digest = sha256(path)
     if tuned is not None:
         path = find_weights(tuned, config.name).local()
-        state = _read(clip, path, check_finite)
-        _only_picture_tower(state, path)
-        _load(clip, state, path, config.name, position_rule, "vision")
+        load_picture_tower(clip, path, config.name, position_rule, check_finite)
         digest = hashlib.sha256(f"{digest} {sha256(path)}".encode()).hexdigest()
     stated = (source.preprocess_cfg if source else {}) | config.preprocess_cfg
     encoder = ClipEncoder(
@@ -276,38 +273,3 @@ def build_clip(
         towers=towers,
     )
     return encoder.to_precision(precision).eval().to(device)
-
-
-def _read(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, Tensor]:
-    """Weights of a file by the model's names."""
-    state = read_state_dict(path, check_finite=check_finite)
-    return to_open_clip(state, set(clip.state_dict()))
-
-
-def _load(
-    clip: nn.Module, state: dict[str, Tensor], path: Path, name: str, rule: str, towers: str
-) -> None:
-    tower = tower_for(clip.visual, rule)
-    fit_positions(state, tower.position_key, tower.native_grid, tower.position_prefix, rule, path)
-    load_strict(clip, state, where=path, towers=towers, hint=lambda: _hint(state, name))
-
-
-def _only_picture_tower(state: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse anything beside the picture tower."""
-    beside = sorted(key for key in state if not key.startswith("visual."))
-    if beside:
-        raise CheckpointError(
-            f"{len(beside)} tensors beside the picture tower: {', '.join(beside[:3])}",
-            where=path,
-            expected="names under visual. only",
-            fix="give a whole model as backbone.pretrained instead of backbone.tuned",
-        )
-
-
-def _hint(state: Mapping[str, Tensor], name: str) -> str:
-    from open_clip import list_models
-
-    found = suggest_model(state, list_models())
-    if found is None or found == name:
-        found = "that these weights were trained for"
-    return f"give the model {found} instead of {name}"

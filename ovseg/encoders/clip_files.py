@@ -1,0 +1,89 @@
+"""Weights of CLIP from a file into a model of open_clip: names, positions, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ovseg.encoders.keys import to_open_clip
+from ovseg.encoders.loading import fit_positions, load_strict, suggest_model
+from ovseg.encoders.tower_table import tower_for
+from ovseg.encoders.weights import read_state_dict
+from ovseg.errors import CheckpointError
+
+__all__ = ["load_clip_file", "load_picture_tower"]
+
+
+def load_clip_file(
+    clip: nn.Module,
+    path: Path,
+    name: str,
+    position_rule: str = "size",
+    towers: str = "both",
+    check_finite: bool = True,
+) -> None:
+    """Copy a file's weights into a model; every name must match.
+
+    Args:
+        clip: the model of open_clip.
+        path: the file, with the names of open_clip or of the makers that `to_open_clip` knows.
+        name: of the model, for errors.
+        position_rule: how a position table of another grid is resized; see `resize_positions`.
+        towers: what the file must hold, "both", "vision" or "text".
+        check_finite: refuse NaN and infinite values.
+
+    Raises:
+        CheckpointError: the file cannot be read, or names or shapes do not fit.
+    """
+    _load(clip, _read(clip, path, check_finite), path, name, position_rule, towers)
+
+
+def load_picture_tower(
+    clip: nn.Module,
+    path: Path,
+    name: str,
+    position_rule: str = "size",
+    check_finite: bool = True,
+) -> None:
+    """Copy a picture tower over that of a model, from a file that holds nothing else.
+
+    Arguments are those of `load_clip_file`.
+
+    Raises:
+        CheckpointError: as there, or the file holds more.
+    """
+    state = _read(clip, path, check_finite)
+    beside = sorted(key for key in state if not key.startswith("visual."))
+    if beside:
+        raise CheckpointError(
+            f"{len(beside)} tensors beside the picture tower: {', '.join(beside[:3])}",
+            where=path,
+            expected="names under visual. only",
+            fix="give a whole model as backbone.pretrained instead of backbone.tuned",
+        )
+    _load(clip, state, path, name, position_rule, "vision")
+
+
+def _read(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, Tensor]:
+    """Weights of a file by the model's names."""
+    state = read_state_dict(path, check_finite=check_finite)
+    return to_open_clip(state, set(clip.state_dict()))
+
+
+def _load(
+    clip: nn.Module, state: dict[str, Tensor], path: Path, name: str, rule: str, towers: str
+) -> None:
+    tower = tower_for(clip.visual, rule)
+    fit_positions(state, tower.position_key, tower.native_grid, tower.position_prefix, rule, path)
+    load_strict(clip, state, where=path, towers=towers, hint=lambda: _hint(state, name))
+
+
+def _hint(state: Mapping[str, Tensor], name: str) -> str:
+    from open_clip import list_models
+
+    found = suggest_model(state, list_models())
+    if found is None or found == name:
+        found = "that these weights were trained for"
+    return f"give the model {found} instead of {name}"
