@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ovseg.benchmark.dense_cases import read_dense
 from ovseg.benchmark.evaluation_cases import count_pictures, evaluation_part
+from ovseg.benchmark.region_cases import embed_regions
 from ovseg.benchmark.training_cases import train_step
 from ovseg.benchmark.trident_cases import trident_part
 from ovseg.inference.decode import decode
@@ -191,6 +192,7 @@ CASES: dict[str, Callable[..., Work]] = {
     "windows": score_windows,
     "heads": score_by_head,
     "dense": read_dense,
+    "regions": embed_regions,
     "training": train_step,
     "trident": trident_part,
     "stages": stage,

@@ -18,7 +18,7 @@ def benchmark():
 def test_quick_run_writes_a_table_and_json(benchmark, tmp_path, capsys):
     report = tmp_path / "report.json"
     sections = ["text", "decode", "classes", "windows", "heads", "dense", "training", "stages"]
-    sections += ["evaluation"]
+    sections += ["regions", "evaluation"]
     assert benchmark.main([*sections, "--quick", "--json", str(report)]) == 0
     data = json.loads(report.read_text())
     rows = data["rows"]
