@@ -16,7 +16,7 @@ model = dict(
     merge_duplicates=True,
 )
 train_dataloader = dict(
-    batch_size=48,
+    batch_size=32,
     num_workers=1,
     dataset=dict(
         ann_file="{{$OVSEG_DATA:data}}/scene_regions/pairs.tsv",
@@ -29,4 +29,4 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, begin=0, end=20, by_epoch=False),
     dict(type="CosineAnnealingLR", begin=20, end=200, by_epoch=False),
 ]
-default_hooks = dict(checkpoint=dict(interval=50))
+default_hooks = dict(checkpoint=dict(interval=25))

@@ -29,7 +29,7 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(type="SceneDataset", split="train", count=4000, pipeline=train_pipeline),
 )
-train_cfg = dict(type="ResumableIterLoop", max_iters=1000)
+train_cfg = dict(type="ResumableIterLoop", max_iters=1200)
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01),
@@ -37,6 +37,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, begin=0, end=50, by_epoch=False),
-    dict(type="PolyLR", power=0.9, eta_min=0.0, begin=0, end=1000, by_epoch=False),
+    dict(type="PolyLR", power=0.9, eta_min=0.0, begin=0, end=1200, by_epoch=False),
 ]
-default_hooks = dict(checkpoint=dict(interval=200))
+default_hooks = dict(checkpoint=dict(interval=100))
