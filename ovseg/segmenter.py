@@ -260,15 +260,23 @@ def model_spec(
         path = Path(checkpoint)
         if not path.is_file():
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
-        _place(spec, path)
+        place_weights(spec, path)
     if refine is not None:
         spec["refiner"] = refiner_spec(refine, spec.get("backbone"))
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 
 
-def _place(spec: dict[str, Any], path: Path) -> None:
-    """Name a file of weights in the part that it is for: by its keys, where several have any."""
+def place_weights(spec: dict[str, Any], path: Path) -> None:
+    """Name a file of weights in the part that it is for: by its keys, where several have any.
+
+    Args:
+        spec: the plain data a model is built from; changed in place.
+        path: the file.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
     head, part = spec.get("decode_head", {}), "backbone"
     if head.get("type") == "MaskAdaptedClipHead":
         from ovseg.encoders.mask_adapted_keys import place

@@ -15,13 +15,14 @@ from torch import nn
 
 from ovseg.datasets.pairs import check_class_order
 from ovseg.devices import choose_precision
-from ovseg.errors import ConfigError
+from ovseg.errors import CheckpointError, ConfigError
 from ovseg.evaluation.report import write_result
 from ovseg.mm.launch import choose_runner_device, plain_errors, process_group, read_config
 from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.testing.card import make_result
 from ovseg.mm.testing.split import Split, open_split
 from ovseg.pipeline import usable_precision
+from ovseg.segmenter import place_weights
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo.refiners import refiner_spec
 
@@ -84,7 +85,7 @@ def evaluate(
     device = choose_runner_device(device)
     config = read_config(path, options)
     _require_test_part(config)
-    config.load_from = checkpoint if checkpoint is not None else config.get("load_from")
+    config.load_from = _place(config, checkpoint)
     config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / Path(path).stem)
     if not any(option.startswith("log_level=") for option in options):
         config.log_level = "ERROR"
@@ -103,6 +104,22 @@ def evaluate(
         metric = next(each for each in metrics if isinstance(each, OpenVocabIoUMetric))
         result = make_result(config, runner.model, split, metric, device)
         return write_result(config.work_dir, result), result
+
+
+def _place(config: Config, checkpoint: str | None) -> str | None:
+    """Choose what is loaded over the built model, if anything.
+
+    A model whose weights have to be put by hand cannot be built without them: a file that is given
+    for it takes their place at once.
+    """
+    if checkpoint is None:
+        return config.get("load_from")
+    if checkpoint == "none" or "byhand:" not in str(config.model):
+        return checkpoint
+    if not Path(checkpoint).is_file():
+        raise CheckpointError("no such checkpoint", where=checkpoint, fix="check the path")
+    place_weights(config.model, Path(checkpoint))
+    return None
 
 
 def _require_test_part(config: Config) -> None:

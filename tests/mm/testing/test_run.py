@@ -144,6 +144,17 @@ def test_a_checkpoint_that_is_not_there(config_path, tmp_path, capsys):
     assert "absent.pth: no such checkpoint" in capsys.readouterr().err
 
 
+def test_a_checkpoint_stands_in_for_weights_that_nobody_put_there(config_path, tmp_path, capsys):
+    nowhere = ("model.backbone.pretrained=byhand:absent.pt",)
+    assert measure(config_path, tmp_path, "--limit", "1", options=nowhere) == 1
+    assert "absent.pt have no address" in capsys.readouterr().err
+    weights = ROOT / "ovseg" / "assets" / "clip_tiny.safetensors"
+    assert measure(config_path, tmp_path, str(weights), "--limit", "1", options=nowhere) == 0
+    assert result_of(tmp_path)["mIoU"] > 0
+    assert measure(config_path, tmp_path, str(tmp_path / "no.pt"), options=nowhere) == 1
+    assert "no.pt: no such checkpoint" in capsys.readouterr().err
+
+
 def test_a_configuration_without_a_test_part(tmp_path, capsys):
     path = tmp_path / "empty.py"
     path.write_text("model = dict(type='KnownMaps')\n")
