@@ -1,6 +1,6 @@
 # DeCLIP on the drawn world: the tiny CLIP learns from the tiny DINO and from its own crops, without
 # labels. Train, then test:
-#     ovseg train configs/declip/declip_tiny_scenes.py --work-dir run --amp bf16
+#     ovseg train configs/declip/declip_tiny_scenes.py --work-dir run
 #     ovseg test configs/declip/declip_tiny_scenes.py run/weights.safetensors
 _base_ = ["../_base_/training_runtime.py", "../_base_/datasets/scenes.py"]
 
@@ -40,9 +40,9 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=True),
-    dataset=dict(type="SceneDataset", split="train", count=2400, pipeline=train_pipeline),
+    dataset=dict(type="SceneDataset", split="train", count=960, pipeline=train_pipeline),
 )
-train_cfg = dict(type="ResumableIterLoop", max_iters=300, val_interval=300)
+train_cfg = dict(type="ResumableIterLoop", max_iters=120, val_interval=120)
 # Adam divides a gradient by its own size: where one loss alone reaches a tensor, its weight would
 # have no effect. The large epsilon gives it back.
 optim_wrapper = dict(
@@ -51,8 +51,8 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=5e-3, weight_decay=0.1, betas=(0.9, 0.98), eps=1e-2),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1 / 30, by_epoch=False, end=30),
-    dict(type="CosineAnnealingLR", by_epoch=False, begin=30),
+    dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=10),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=10),
 ]
 custom_hooks = [
     dict(type="FiniteLossHook"),
@@ -60,4 +60,4 @@ custom_hooks = [
     dict(type="TrainingLogHook"),
     dict(type="AveragedWeightsHook"),
 ]
-default_hooks = dict(checkpoint=dict(interval=50))
+default_hooks = dict(checkpoint=dict(interval=60))
