@@ -27,5 +27,26 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=2e-4, weight_decay=1e-4),
-    paramwise_cfg=dict(custom_keys={"network.backbone": dict(lr_mult=0.1)}),
+    # A key leaves out the other rules, and the longest that matches counts: norms do not decay.
+    paramwise_cfg=dict(
+        custom_keys={
+            "network.backbone": dict(lr_mult=0.1),
+            **{
+                f"network.backbone.trunk.{place}": dict(lr_mult=0.1, decay_mult=0.0)
+                for place in (
+                    "conv1.1",
+                    "conv1.4",
+                    "bn1",
+                    *(f"layer{s}.0.downsample.1" for s in range(1, 5)),
+                    *(
+                        f"layer{s}.{b}.bn{n}"
+                        for s, blocks in enumerate((3, 4, 23, 3), start=1)
+                        for b in range(blocks)
+                        for n in range(1, 4)
+                    ),
+                )
+            },
+        }
+    ),
 )
+sync_bn = "torch"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.mask_prompts import PROMPT_KEY, class_features, new_prompts
+from ovseg.encoders.mask_prompts import PROMPT_KEY, class_features, new_prompts, region_side
 from ovseg.errors import ConfigError
 from ovseg.masked_regions import keep_flags
 from ovseg.training.contrast import picture_caption_loss, region_caption_loss
@@ -76,6 +76,7 @@ class MaskAdaptation(nn.Module):
         super().__init__()
         if trained not in TRAINED:
             raise ConfigError(f"{trained!r}", where="trained", expected=" or ".join(TRAINED))
+        region_side(clip.tower)
         self.clip, self.merge_duplicates = clip, merge_duplicates
         clip.requires_grad_(False)
         clip.model.logit_scale.requires_grad_(True)

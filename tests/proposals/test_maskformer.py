@@ -15,7 +15,7 @@ from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.proposals.backbones import ResNetFeatures, SwinFeatures
 from ovseg.proposals.base import ProposalRequest
-from ovseg.proposals.maskformer import MaskFormerProposer
+from ovseg.proposals.maskformer import MaskFormerProposer, load_backbone
 
 # isort: split
 from mmseg.models.backbones import ResNetV1c, SwinTransformer
@@ -146,5 +146,16 @@ def test_missing_and_left_over_names(released: tuple[Path, SwinTransformer]) -> 
         MaskFormerProposer({"type": "SwinFeatures", **SWIN}, 64, str(path), SMALL)
 
 
-def test_swin_channels() -> None:
-    assert SwinFeatures(**SWIN).channels == (8, 16, 32, 64)
+def test_a_backbone_starts_from_a_classifier(tmp_path: Path) -> None:
+    state = published_swin(theirs_of_swin())
+    outputs = [key for key in state if re.match(r"norm\d", key)]
+    kept = {key: value for key, value in state.items() if key not in outputs}
+    classifier = {"head.weight": torch.ones(3, 64), "norm.weight": torch.ones(64)}
+    torch.save({"model": kept | classifier}, tmp_path / "swin.pth")
+    swin = SwinFeatures(**SWIN)
+    load_backbone(swin, tmp_path / "swin.pth")
+    assert torch.equal(swin.features[0][0].weight, state["patch_embed.proj.weight"])
+    assert swin.norms[3].weight.eq(1).all()
+    torch.save({"model": kept | {"odd": torch.ones(1)}}, tmp_path / "swin.pth")
+    with pytest.raises(CheckpointError, match="1 left over"):
+        load_backbone(swin, tmp_path / "swin.pth")

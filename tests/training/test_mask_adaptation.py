@@ -74,3 +74,13 @@ def test_the_temperature_stays_in_its_limits():
 def test_something_else_to_train_is_refused():
     with pytest.raises(ConfigError, match="tower or prompts"):
         adaptation("text")
+
+
+def test_a_tower_without_class_token_is_refused():
+    resnet = {
+        "embed_dim": 8,
+        "vision_cfg": {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32},
+        "text_cfg": {"context_length": 8, "vocab_size": 9, "width": 8, "heads": 1, "layers": 1},
+    }
+    with pytest.raises(ConfigError, match="plain CLIP vision transformer"):
+        MaskAdaptation(build_clip(resnet, None), "tower")

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from ovseg.cli import main
 from ovseg.encoders.clip import build_clip
 from ovseg.encoders.mask_prompts import read_prompts
 from ovseg.mm.plain import plain
-from ovseg.proposals.maskformer import MaskFormerProposer
+from ovseg.proposals.backbones import ResNetFeatures
+from ovseg.proposals.maskformer import MaskFormer, MaskFormerProposer
 from ovseg.scenes.world import draw_scene
 from ovseg.training.region_pairs import cut_stored, write_pairs
 from tests.mm.training.conftest import rows
@@ -85,6 +87,22 @@ def test_proposals(train, tmp_path):
     )
     state = load_file(folder / "weights.safetensors")
     assert set(made.network.state_dict()) == set(state)
+
+
+def test_norms_of_the_proposal_networks_do_not_decay():
+    from mmengine.config import Config
+    from mmengine.optim import build_optim_wrapper
+
+    config = Config.fromfile(CONFIGS / "mask_adapted_r101c_coco_stuff164k_proposals.py")
+    network = MaskFormer(ResNetFeatures("resnet101"), 8, width=32, layers=1)
+    model = torch.nn.ModuleDict({"network": network})
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for group in wrapper.optimizer.param_groups:
+        name, (parameter,) = names[id(group["params"][0])], group["params"]
+        assert group["lr"] == pytest.approx(2e-5 if "backbone" in name else 2e-4)
+        vector = parameter.ndim == 1 and ("backbone" in name or "norm" in name)
+        assert (group["weight_decay"] == 0) == (vector or "query_embed" in name)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*coco*.py")), ids=lambda path: path.stem)
