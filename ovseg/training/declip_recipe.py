@@ -134,17 +134,18 @@ class DeclipRecipe(Recipe):
 
         Raises:
             ConfigError: samples without regions.
-            InputError: a box outside of its picture.
+            InputError: a box outside of its picture, or a side that is no multiple of the patch.
             CheckpointError: weights of the teacher that cannot be had.
         """
+        clip.tower.grid_of(images)
         boxes, crops = self._regions(samples, images.device)
         features = self._see(samples, images.device)
-        target = self.extension.target(features, [sample.img_path for sample in samples])
         wanted = self._embed(clip, crops)
         trunk = clip.trunk(images)
         student = decoupled(clip.tower, trunk, head.mode, head.attn_scale)
         content = student.content
         with torch.autocast(images.device.type, enabled=False):
+            target = self.extension.target(features, [sample.img_path for sample in samples])
             context = student.context if self.decoupled else [content.flatten(2).transpose(1, 2)]
             found = context_affinity(context, trunk.grid, tuple(features.shape[2:]))
             pooled = self.extension.regions(content, boxes, wanted)

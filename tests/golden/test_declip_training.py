@@ -105,7 +105,8 @@ def test_item(path: Path) -> None:
         expected = case[f"boxes_{index}"]
         kept = expected[:, 4] > 0
         close(in_frame(boxes, picture.size[::-1]), expected[kept, :4])
-        crops = crop_regions(picture, boxes, about["crop_size"]) / 255
+        cut = enlarge(boxes, about.get("crop_scale", 1.0), picture.size[::-1])
+        crops = crop_regions(picture, cut, about["crop_size"]) / 255
         close((crops - mean) / std, case[f"crops_{index}"], PIXELS)
 
 
@@ -236,12 +237,8 @@ def test_steps_and_averaged_weights(path: Path) -> None:
 def test_sam_at_other_sizes(path: Path) -> None:
     case, about = arrays(path), beside(path)
     about.pop("size")
-    encoder = ImageEncoderViT(
-        patch_size=16,
-        use_rel_pos=True,
-        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-        **about,
-    )
+    options = {"patch_size": 16, "use_rel_pos": True, **about}
+    encoder = ImageEncoderViT(norm_layer=partial(torch.nn.LayerNorm, eps=1e-6), **options)
     encoder.load_state_dict(load_file(path.with_suffix(".safetensors")))
     for name, expected in case.items():
         if name.startswith("feats_"):
