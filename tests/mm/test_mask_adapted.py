@@ -1,5 +1,6 @@
 """Mask-adapted CLIP under mmseg: benchmarks' configurations, checkpoints, the segmentor."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from ovseg.datasets import find_benchmark
+from ovseg.encoders.clip import build_clip
 from ovseg.encoders.mask_prompts import new_prompts
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.mm.plain import plain
 from ovseg.pipeline import HEADS
 from ovseg.plain_data import arguments_of
+from ovseg.segmenter import load
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import entry
 from tests.encoders.test_mask_adapted_keys import whole_model
+from tests.proposals.test_maskformer import SMALL, SWIN, published, published_swin, theirs_of_swin
 
 FOLDER = Path(__file__).parents[2] / "configs" / "mask_adapted"
 SWIN_B = {"ade20k": 0.7, "ade847": 0.7, "context59": 0.6, "context459": 0.6, "voc20": 0.45}
@@ -115,3 +119,35 @@ def test_released_checkpoints_reach_tower_and_prompts(segmentor):
 def test_windows_of_mmseg_are_refused(segmentor):
     with pytest.raises(ConfigError, match="looks at the whole picture"):
         segmentor.encode_decode(torch.zeros(1, 3, 32, 32), [])
+
+
+@pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
+def test_a_whole_model_of_the_released_layout_segments_a_picture(tiny_clip_files, tmp_path):
+    config, weights = tiny_clip_files
+    clip = build_clip(config, weights)
+    network = {"type": "MaskFormerProposer", "backbone": {"type": "SwinFeatures", **SWIN}}
+    network |= {"embed_dim": 16, "head": SMALL}
+    head = HEADS["MaskAdaptedClipHead"](network, prompts=False).source.network.head
+    made = whole_model(clip.model.state_dict(), new_prompts(clip.tower))
+    content = {name: tensor for name, tensor in made.items() if name.startswith("clip_adapter.")}
+    content = {**published(published_swin(theirs_of_swin()), head), **content}
+    content["clip_adapter.non_object_embedding"] = torch.ones(1, 16)
+    torch.save({"model": content}, tmp_path / "whole.pth")
+    spec = {
+        "type": "OpenVocabSegmentor",
+        "backbone": {"type": "ClipBackbone", "model": str(config), "pretrained": "byhand:whole"},
+        "decode_head": {
+            "type": "MaskAdaptedClipHead",
+            "proposer": {**network, "pretrained": "byhand:whole"},
+            "pretrained": "byhand:whole",
+        },
+        "templates": "photo",
+        "test_cfg": {"short_side": 64, "resize": "pillow"},
+    }
+    (tmp_path / "model.json").write_text(json.dumps({"model": spec}))
+    model = load(tmp_path / "model.json", checkpoint=tmp_path / "whole.pth", device="cpu")
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    found = model.segment(picture, ["cat", "dog; puppy", "sky"])
+    assert found.labels.shape == (50, 70)
+    assert found.scores.min() > 0
+    assert model.pipeline.head.source.network.no_object.eq(1).all()
