@@ -193,8 +193,10 @@ class MaskAdaptedClip(Head):
                     fix="set ensemble=True",
                 )
             return proposed
-        valid = binarise(proposals.prob, self.mask_threshold).flatten(1).any(1)
-        features = self.region_features(clip, image, proposals.prob[valid], batch)
+        hard = binarise(proposals.prob, self.mask_threshold)
+        valid = hard.flatten(1).any(1)
+        masks = proposals.prob if self.matting else hard
+        features = self.region_features(clip, image, masks[valid], batch)
         seen = (self.temperature * features @ text.T).softmax(1)
         scores = fuse(proposed, seen, valid, self.weight)
         if proposed is None and proposals.quality is not None:
