@@ -124,12 +124,12 @@ def schedule(config: Config, wrapper: OptimWrapper, warmup: int, total: int) -> 
     ]
 
 
-def optimiser(name: str, model: ClipContrastiveModel, rate: float, total: int) -> tuple:
-    """AdamW and the schedulers of one of our configurations, with another base rate."""
+def optimiser(name: str, model: ClipContrastiveModel, first_rate: Tensor) -> tuple:
+    """AdamW and the schedulers of one of our configurations, with the reference run's base rate."""
     config = Config.fromfile(CONFIGS / name)
-    config.optim_wrapper.optimizer.lr = rate
+    config.optim_wrapper.optimizer.lr = float(first_rate) * config.param_scheduler[0].end
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    return wrapper, schedule(config, wrapper, config.param_scheduler[0].end, total)
+    return wrapper, schedule(config, wrapper, config.param_scheduler[0].end, 1000)
 
 
 def rate_of(wrapper: OptimWrapper) -> float:
@@ -174,7 +174,7 @@ def test_prompt_steps(path: Path) -> None:
     assert {names.get(name, name) for name in found} == set(load_npz(path)["trainable"])
     clip, prompts = model.adaptation.clip, model.adaptation.mask_embedding
     assert torch.equal(clip.tokenize(batch["title"]), tokens)
-    wrapper, schedulers = optimiser(PROMPTS, model, 0.05, 1000)
+    wrapper, schedulers = optimiser(PROMPTS, model, case["lr"][0])
     for step in range(len(case["loss"])):
         close(torch.tensor(rate_of(wrapper)), case["lr"][step], GRADIENTS)
         close(clip.model.logit_scale.exp(), case["scale"][step], FEATURES)
@@ -199,7 +199,7 @@ def test_full_steps(path: Path) -> None:
     case, names = tensors(path), load_npz(path)
     batch, _ = batch_of(path.parent / "train_mask_prompt.npz")
     model = adapted_clip(path.parent, "tower")
-    wrapper, schedulers = optimiser(FULL, model, 0.01, 1000)
+    wrapper, schedulers = optimiser(FULL, model, case["lr"][0])
     found = trained_names(model)
     check_decay(found, wrapper, names)
     start = {name: parameter.detach().clone() for name, parameter in found.items()}
