@@ -56,7 +56,7 @@ def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, variable):
     if variable == "HF_HOME":
         monkeypatch.delenv("HF_HUB_CACHE")
     monkeypatch.setenv(variable, str(tmp_path / "full"))
-    (weights,) = entry(DEFAULT_MODEL).weights
+    (weights,) = entry("maskclip-vit-b16-laion2b").weights
     assert weights.path() is None
     repository = "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K/snapshots/1"
     folder = {
