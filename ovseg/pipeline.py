@@ -6,7 +6,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +18,8 @@ from ovseg.encoders.text_bank import TextBank
 from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads import HEADS, Head, score_picture
-from ovseg.inference.decode import Decoded, decode, maps
+from ovseg.inference.decode import Decoded, decode
+from ovseg.inference.maps import PictureMaps
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
@@ -216,7 +216,7 @@ class Pipeline:
             )
             if self.refiner is None:
                 return found
-            wanted = partial(maps, scores, grid, out_size, **options)
+            wanted = PictureMaps(scores, grid, out_size, options)
             return self.refiner.refine(
                 picture, found, wanted, threshold=threshold, background=background
             )
@@ -257,7 +257,7 @@ class Pipeline:
             scores, grid = self._scores(image, text, vocabulary, batch, out_size, picture)
             classes = range(len(vocabulary.classes))
             options = self._decode_options(vocabulary, numbers)
-            return maps(scores, grid, out_size, classes, **options)
+            return PictureMaps(scores, grid, out_size, options)(classes)
 
         return self._within_memory(attempt, image, len(text), out_size)
 

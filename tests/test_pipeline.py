@@ -184,7 +184,8 @@ def test_protocol_holds_what_moves_the_number(make, tiny_clip_files):
     assert protocol["threshold"] == 0.0
     assert protocol["decode_head"]["temperature"] == 40.0
     assert protocol["decode_head"]["readout"] == "value"
-    assert protocol["refiner"] == {"type": "PamrRefiner", "steps": 10, "dilations": (8, 16)}
+    pamr = {"steps": 10, "dilations": (8, 16), "on": "probabilities"}
+    assert protocol["refiner"] == {"type": "PamrRefiner", **pamr}
     assert protocol["template_count"] == 1
     assert len(protocol["weights_hash"]) == 64
 

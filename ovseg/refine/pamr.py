@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded
+from ovseg.inference.maps import PictureMaps
 from ovseg.refine.base import Maps, Refiner
 
 __all__ = ["Pamr", "pamr"]
@@ -93,17 +94,21 @@ def _mean(maps: Tensor, weights: Tensor, dilations: Sequence[int]) -> Tensor:
 
 
 class Pamr(Refiner):
-    """Sharpens the probability maps of the classes that are there, some at a time.
+    """Sharpens maps with the picture, some at a time.
 
     Args:
         steps: how often the mean is taken.
         dilations: distances of the neighbours in pixels.
+        on: what is sharpened: the "probabilities" of the classes that are there, or the "scores" of
+            all queries before the softmax (as in Trident's code), which takes longer.
 
     Raises:
-        ConfigError: a setting below 1.
+        ConfigError: a setting out of its range.
     """
 
-    def __init__(self, steps: int = 10, dilations: Sequence[int] = (8, 16)) -> None:
+    def __init__(
+        self, steps: int = 10, dilations: Sequence[int] = (8, 16), on: str = "probabilities"
+    ) -> None:
         super().__init__()
         if steps < 1 or not dilations or min(dilations) < 1:
             raise ConfigError(
@@ -111,8 +116,11 @@ class Pamr(Refiner):
                 where="refiner",
                 expected="at least 1 step and dilations of at least 1 pixel",
             )
+        if on not in ("probabilities", "scores"):
+            raise ConfigError(f"on {on!r}", where="refiner.on", expected="probabilities or scores")
         self.steps = steps
         self.dilations = tuple(dilations)
+        self.on = on
 
     def refine(
         self,
@@ -123,17 +131,43 @@ class Pamr(Refiner):
         threshold: float = 0.0,
         background: int = 0,
     ) -> Decoded:
-        """Refine one result; see `Refiner`."""
+        """Refine one result; see `Refiner`. With `on="scores"` the maps are `PictureMaps`."""
         image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
         at_once = max(_MAP_NUMBERS // decoded.labels.size, 1)
+        if self.on == "scores":
+            labels, best = self._from_scores(image, maps, at_once)
+        else:
+            labels, best = self._from_probabilities(image, decoded, maps, at_once)
+        labels = labels.masked_fill(best < threshold, background).numpy()
+        return Decoded(labels.astype(decoded.labels.dtype), best.clamp(0, 1).numpy())
+
+    def _sharpen(self, image: Tensor, coarse: Tensor) -> Tensor:
+        return pamr(image.to(coarse.device), coarse, self.steps, self.dilations).cpu()
+
+    def _from_probabilities(
+        self, image: Tensor, decoded: Decoded, maps: Maps, at_once: int
+    ) -> tuple[Tensor, Tensor]:
+        """(label, probability) of every pixel."""
         classes = torch.from_numpy(np.unique(decoded.labels))
         best = torch.full(decoded.labels.shape, float("-inf"))
         labels = torch.zeros(decoded.labels.shape, dtype=classes.dtype)
         for part in classes.split(at_once):
-            coarse = maps(part.tolist())
-            sharp = pamr(image.to(coarse.device), coarse, self.steps, self.dilations)
-            top, place = (x.cpu() for x in sharp.max(0))
+            top, place = self._sharpen(image, maps(part.tolist())).max(0)
             labels = torch.where(top > best, part[place], labels)
             best = torch.maximum(best, top)
-        labels.masked_fill_(best < threshold, background)
-        return Decoded(labels.numpy(), best.clamp(0, 1).numpy())
+        return labels, best
+
+    def _from_scores(self, image: Tensor, maps: PictureMaps, at_once: int) -> tuple[Tensor, Tensor]:
+        """(label, probability) of every pixel, by a running maximum and sum of exponentials."""
+        best = torch.full(image.shape[1:], float("-inf"))
+        norm = torch.full_like(best, float("-inf"))
+        query = torch.zeros(best.shape, dtype=torch.long)
+        for low in range(0, len(maps.query_class), at_once):
+            high = min(low + at_once, len(maps.query_class))
+            sharp = self._sharpen(image, maps.before_softmax(low, high))
+            top, place = sharp.max(0)
+            query = torch.where(top > best, place + low, query)
+            best = torch.maximum(best, top)
+            norm = torch.logaddexp(norm, sharp.logsumexp(0))
+        labels = torch.tensor(maps.query_class)[query]
+        return labels, (best - norm).exp() if maps.softmax else best

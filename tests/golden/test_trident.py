@@ -22,10 +22,13 @@ from ovseg.encoders.sam_correlation import SamCorrelation
 from ovseg.heads import Trident
 from ovseg.heads.affinity import affinity
 from ovseg.heads.proxy import mean_cosine, proxy_attention, proxy_logits
+from ovseg.inference.maps import PictureMaps
+from ovseg.inference.scores import CosineScores
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.splice import fitted_size, splice, to_patches
-from ovseg.inference.windows import slide
+from ovseg.inference.windows import slide, whole
 from ovseg.pipeline import Pipeline
+from ovseg.refine.pamr import pamr
 from ovseg.vocabulary import Vocabulary
 from tests.golden.conftest import cases, load_npz
 
@@ -38,6 +41,8 @@ ROUNDED = tuple(
 STEPS = {
     **dict.fromkeys(("prepared", "sam_picture", "logits"), 4),
     **dict.fromkeys(("windows", "dino_input"), 8),
+    "pamr_image": 4,
+    "pamr_logits": 3,
     **dict.fromkeys(("resized_bgr_u8", "logits_grid"), 2),
 }
 OPTIONS = {"beta": "beta", "gamma": "gamma", "cos_fac": "cos_fac"} | {
@@ -337,6 +342,28 @@ def test_labels(path: Path) -> None:
     labels = pipeline(run.picture, run.words).labels
     expected = run.arrays["coarse_pred" if coarse else "final_pred"]
     assert (labels == expected).mean() >= 0.999
+
+
+@pytest.mark.parametrize("path", cases(FAMILY, "*pamr*"))
+@torch.no_grad()
+def test_pamr(path: Path) -> None:
+    """Cosines of all queries are sharpened with the resized picture, before the softmax."""
+    run = chain(path)
+    options, clip, size = run.case["options"], run.pipeline.clip, run.picture.shape[:2]
+    image = run.pipeline.prepare(run.picture)
+    image = interpolate(image[None], size, mode="bilinear")[0]
+    run.check("pamr_image", (image - clip.mean) / clip.std)
+    features = run.pipeline.head.project(clip, run.aggregated[None])
+    scores = CosineScores(features[0], run.pipeline.text(run.words))
+    cosines = PictureMaps(scores, whole(size), size).before_softmax(0, scores.queries)
+    dilations = options.get("pamr_stride", (8, 16))
+    sharp = pamr(image, cosines, options["pamr_steps"], dilations)
+    run.check("pamr_logits", sharp)
+    final = (run.pipeline.head.temperature * sharp).softmax(0)
+    if scores.queries == len(run.words.classes):
+        run.check("final_scores", final)
+        expected = torch.from_numpy(run.arrays["final_pred"]).long()
+        assert (final.argmax(0) == expected).float().mean() >= 0.999
 
 
 @pytest.mark.parametrize("path", cases(FAMILY, "geometry"))

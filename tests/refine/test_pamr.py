@@ -3,7 +3,10 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import Decoded
+from ovseg.inference.decode import Decoded, decode
+from ovseg.inference.maps import PictureMaps
+from ovseg.inference.scores import DenseScores
+from ovseg.inference.windows import whole
 from ovseg.refine import Pamr
 from ovseg.refine.pamr import pamr
 
@@ -107,7 +110,31 @@ def test_unsure_pixels_become_background():
     assert (found.labels == 2).all()
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"dilations": ()}, {"dilations": (0,)}])
+@pytest.mark.parametrize("at_once", [1, 100])
+@pytest.mark.parametrize("kind", ["logits", "probs"])
+def test_scores_before_the_softmax(monkeypatch, kind, at_once):
+    torch.manual_seed(0)
+    picture, values = two_halves()[0], torch.rand(5, 6, 4)
+    options = {"query_class": (0, 0, 1, 2, 2), "kind": kind, "temperature": 9.0}
+    scores, grid = DenseScores(values), whole((24, 24))
+    coarse = decode(scores, grid, (24, 24), **options)
+    monkeypatch.setattr("ovseg.refine.pamr._MAP_NUMBERS", at_once * 24 * 24)
+    wanted = PictureMaps(scores, grid, (24, 24), options)
+    found = Pamr(3, (1, 2), on="scores").refine(picture, coarse, wanted, threshold=0.3)
+    resized = torch.nn.functional.interpolate(values[None], (24, 24), mode="bilinear")[0]
+    image = torch.from_numpy(picture).permute(2, 0, 1) / 255
+    sharp = pamr(image, resized, 3, (1, 2))
+    sharp = (9 * sharp).softmax(0) if kind == "logits" else sharp
+    classes = torch.stack([sharp[:2].amax(0), sharp[2], sharp[3:].amax(0)])
+    best, labels = classes.max(0)
+    np.testing.assert_allclose(found.scores, best.numpy(), atol=1e-5)
+    assert np.array_equal(found.labels, labels.masked_fill(best < 0.3, 0).numpy())
+    assert found.labels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"dilations": ()}, {"dilations": (0,)}, {"on": "logits"}]
+)
 def test_settings_out_of_range(options):
     with pytest.raises(ConfigError, match="refiner"):
         Pamr(**options)
