@@ -278,3 +278,12 @@ def test_too_little_memory(make, monkeypatch):
     monkeypatch.setattr(pipeline.clip, "trunk", full)
     with pytest.raises(RuntimeLimitError, match="60 x 100 pixels, 4 queries, cpu"):
         pipeline(picture(60, 100), WORDS)
+
+
+def test_pictures_may_be_resized_by_pillow(make):
+    from PIL import Image
+
+    pixels = picture(97, 130)
+    found = make(test_cfg={**SLIDE, "resize": "pillow"}).prepare(pixels)
+    expected = np.asarray(Image.fromarray(pixels).resize((64, 48), Image.Resampling.BILINEAR))
+    assert np.array_equal((found * 255).permute(1, 2, 0).numpy(), expected.astype(np.float32))

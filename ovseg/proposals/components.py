@@ -33,7 +33,7 @@ class ComponentProposer(Proposer):
 
     Args:
         head: a type of `ovseg.heads.HEADS` and its arguments.
-        windows: how windows are laid over the picture: `mode`, `crop_size` and `stride` of
+        windows: how windows are laid over the picture: `mode`, `crop_size`, `stride` and `align` of
             `ovseg.inference.settings.InferenceSettings`.
         min_area: smallest part, as a share of the picture; in [0, 1).
         most: number of parts at most.
@@ -60,7 +60,7 @@ class ComponentProposer(Proposer):
                 expected="an area from 0 to below 1, and at least 1 part",
             )
         where = "decode_head.proposer.windows"
-        given = check_keys(windows or {}, ("mode", "crop_size", "stride"), where)
+        given = check_keys(windows or {}, ("mode", "crop_size", "stride", "align"), where)
         self.head = head
         self.windows = windows
         self.min_area = min_area
@@ -104,7 +104,11 @@ class ComponentProposer(Proposer):
             vocabulary=request.vocabulary,
             picture=request.picture,
         )
-        options = {"kind": self.dense.kind, "temperature": self.dense.decode_temperature}
+        options = {
+            "kind": self.dense.kind,
+            "temperature": self.dense.decode_temperature,
+            "align": self.settings.align,
+        }
         classes = _query_classes(request)
         found = decode(scores, grid, size, query_class=classes, want_scores=False, **options)
         cells = tuple(-(-side // clip.patch_size) for side in size)
