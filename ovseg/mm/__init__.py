@@ -27,7 +27,7 @@ from ovseg.mm.benchmark_datasets import (  # noqa: E402
 )
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
-from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead  # noqa: E402
+from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead, TridentHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 from ovseg.mm.mask_adaptation import (  # noqa: E402
     ClipContrastiveModel,
@@ -84,5 +84,6 @@ __all__ = [
     "PictureRegions",
     "SceneDataset",
     "TestProgressHook",
+    "TridentHead",
     "WordsOnceHook",
 ]
