@@ -53,7 +53,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_result(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("result")
-    group.add_argument("--refine", choices=("none", "pamr", "sam"), help="sharpen the borders")
+    group.add_argument(
+        "--refine",
+        choices=("none", "pamr", "sam"),
+        help="sharpen the borders: pamr by the picture's colours, sam by the outlines SAM sees",
+    )
     group.add_argument(
         "--background",
         default="none",

@@ -35,7 +35,7 @@ __all__ = ["MASK_PROMPT_NORMS", "SamRefiner", "ask", "encode_masks", "masks_of_p
 MASK_PROMPT_NORMS = ("height", "channel")
 
 _PROMPTS_AT_ONCE = 8
-_MAP_NUMBERS = 1 << 24
+_MAP_NUMBERS = 1 << 25
 
 
 class SamRefiner(Refiner):

@@ -27,6 +27,7 @@ _USES = (KINDS, KINDS, KINDS, KINDS, ("boxes",), ("points",), KINDS[:2], KINDS[1
 _PER_PICTURE = 6
 _LEAST_AREA = 64
 _WRONG = 0.25
+_MOST_FLAWS = 5
 
 
 @dataclass
@@ -78,7 +79,7 @@ def _prompt(region: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, .
     """Mask (S, S), point (1, 2), box (4) and coarse mask (1, S/2, S/2) for a region."""
     wrong = rng.random() < _WRONG
     if wrong:
-        region = _blob(len(region), rng)
+        region = _blob(len(region), rng, 1 / 6)
     mask = _one_part(region, rng)
     likely = _spoil(region, rng)
     seen = _overlapping_part(likely > 0.5, mask[::2, ::2])
@@ -90,11 +91,17 @@ def _prompt(region: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, .
     return np.zeros_like(mask) if wrong else mask, point, box, coarse
 
 
-def _blob(side: int, rng: np.random.Generator) -> np.ndarray:
-    """(side, side) bool, an ellipse somewhere: a label where nothing of that shape is."""
+def _blob(side: int, rng: np.random.Generator, largest: float) -> np.ndarray:
+    """(side, side) bool, an ellipse somewhere: a label where nothing of that shape is.
+
+    Args:
+        side: of the picture.
+        rng: decides everything.
+        largest: the largest half axis, as a share of the side.
+    """
     blob = np.zeros((side, side), np.uint8)
     centre = tuple(int(v) for v in rng.integers(side // 16, side - side // 16, 2))
-    axes = tuple(int(v) for v in rng.integers(side // 24, side // 6, 2))
+    axes = tuple(int(v) for v in rng.integers(side // 48, int(side * largest), 2))
     cv2.ellipse(blob, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
     return blob > 0
 
@@ -117,8 +124,13 @@ def _overlapping_part(seen: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _spoil(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(S/2, S/2) probability of a mask, as another model might give it: blocky and uncertain."""
+    """(S/2, S/2) probability of a mask, as another model might give it.
+
+    It is blocky and uncertain, has holes, and islands where nothing is.
+    """
     side = len(mask)
+    for _ in range(int(rng.integers(_MOST_FLAWS + 1))):
+        mask = mask ^ _blob(side, rng, 1 / 12)
     cell = int(rng.choice([8, 16]))
     small = cv2.resize(
         mask.astype(np.float32), (side // cell, side // cell), interpolation=cv2.INTER_AREA
