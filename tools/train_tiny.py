@@ -35,7 +35,7 @@ ASSETS = Path(__file__).parents[1] / "ovseg" / "assets"
 SCENE = 224
 STEPS = {"clip": 4000, "dino": 600, "sam": 600}
 BATCH = {"clip": 64, "dino": 32, "sam": 4}
-MORE = {"clip": (), "dino": (), "sam": ((700, 1.5e-3),)}
+MORE = {"clip": (), "dino": (), "sam": ((240, 1.5e-3), (640, 1.5e-3))}
 ANY_READER_FROM = 1100
 RATE = {"clip": 2e-3, "dino": 1e-3, "sam": 1e-3}
 

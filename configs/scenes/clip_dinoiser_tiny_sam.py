@@ -8,7 +8,7 @@ model = dict(
         coarse_thresh=0.2,
         minimal_area=60,
         sam_mask_coff=4.0,
-        sam_iou_thresh=0.7,
+        sam_iou_thresh=0.3,
         mask_prompt_norm="channel",
         side_multiple=1,
     )

@@ -26,7 +26,7 @@ _SAM_OF_DRAWN_WORLD = {
     "pretrained": "asset:sam_tiny.safetensors",
     "minimal_area": 60,
     "sam_mask_coff": 4.0,
-    "sam_iou_thresh": 0.7,
+    "sam_iou_thresh": 0.3,
     "coarse_thresh": 0.2,
     "mask_prompt_norm": "channel",
     "side_multiple": 1,
