@@ -25,13 +25,10 @@ from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
-from ovseg.refine import Pamr, Refiner, SamRefiner
+from ovseg.refine import REFINERS, Refiner
 from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
-
-REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr, "SamRefiner": SamRefiner}
-"""Refiners by the names that configurations use."""
 
 Words = str | Sequence[str] | Vocabulary
 T = TypeVar("T")

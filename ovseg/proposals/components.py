@@ -6,6 +6,7 @@ CLIP then judges again, one whole part at a time, what that head judged patch by
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class ComponentProposer(Proposer):
         head: a type of `ovseg.heads.HEADS` and its arguments.
         windows: how windows are laid over the picture: `mode`, `crop_size`, `stride` and `align` of
             `ovseg.inference.settings.InferenceSettings`.
+        refiner: sharpens the segmentation before it is taken apart: a type of
+            `ovseg.refine.REFINERS` and its arguments; None for none.
         min_area: smallest part, as a share of the picture; in [0, 1).
         most: number of parts at most.
 
@@ -47,11 +50,13 @@ class ComponentProposer(Proposer):
         head: Mapping[str, Any],
         windows: Mapping[str, Any] | None = None,
         *,
+        refiner: Mapping[str, Any] | None = None,
         min_area: float = 0.001,
         most: int = 100,
     ) -> None:
         super().__init__()
         from ovseg.heads import HEADS
+        from ovseg.refine import REFINERS
 
         if not 0 <= min_area < 1 or most < 1:
             raise ConfigError(
@@ -63,18 +68,23 @@ class ComponentProposer(Proposer):
         given = check_keys(windows or {}, ("mode", "crop_size", "stride", "align"), where)
         self.head = head
         self.windows = windows
+        self.refiner = refiner
         self.min_area = min_area
         self.most = most
         self.dense = build(head, HEADS, "decode_head.proposer.head")
         self.settings = InferenceSettings(**given)
+        where = "decode_head.proposer.refiner"
+        self.sharpen = None if refiner is None else build(refiner, REFINERS, where).eval()
 
     def check(self, clip: ClipEncoder) -> None:
         """Refuse an encoder that the head cannot work with."""
         self.dense.check(clip)
 
     def to_precision(self, precision: str) -> ComponentProposer:
-        """Cast towers of the head's own, in place."""
+        """Cast towers of the head's and the refiner's own, in place."""
         self.dense.to_precision(precision)
+        if self.sharpen is not None:
+            self.sharpen.to_precision(precision)
         return self
 
     def propose(self, request: ProposalRequest) -> MaskProposals:
@@ -109,8 +119,12 @@ class ComponentProposer(Proposer):
             "temperature": self.dense.decode_temperature,
             "align": self.settings.align,
         }
-        classes = _query_classes(request)
-        found = decode(scores, grid, size, query_class=classes, want_scores=False, **options)
+        merged = {**options, "query_class": _query_classes(request)}
+        found = decode(scores, grid, size, want_scores=False, **merged)
+        if self.sharpen is not None:
+            picture = (request.image * 255).round().clamp(0, 255).byte().permute(1, 2, 0)
+            wanted = partial(maps, scores, grid, size, **merged)
+            found = self.sharpen.refine(picture.cpu().numpy(), found, wanted)
         cells = tuple(-(-side // clip.patch_size) for side in size)
         return found.labels, maps(scores, grid, cells, range(queries), **options)
 

@@ -4,4 +4,7 @@ from ovseg.refine.base import Maps, Refiner
 from ovseg.refine.pamr import Pamr
 from ovseg.refine.sam import SamRefiner
 
-__all__ = ["Maps", "Pamr", "Refiner", "SamRefiner"]
+__all__ = ["REFINERS", "Maps", "Pamr", "Refiner", "SamRefiner"]
+
+REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr, "SamRefiner": SamRefiner}
+"""Refiners by the names that configurations use."""

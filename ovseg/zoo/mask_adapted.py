@@ -76,7 +76,7 @@ ENTRIES = (
     ModelEntry(
         name="mask-adapted-clip-tiny",
         method="mask-adapted CLIP",
-        summary="offline demo: MaskCLIP proposes, masked regions decide; drawn world only",
+        summary="offline demo: MaskCLIP with PAMR proposes, CLIP judges; drawn world only",
         weights=(TINY_CLIP, TINY_PROMPTS),
         spec=segmentor(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
@@ -86,6 +86,7 @@ ENTRIES = (
                     "type": "ComponentProposer",
                     "head": {"type": "MaskClipHead", "temperature": 20.0},
                     "windows": {"mode": "slide", "crop_size": 112, "stride": 56},
+                    "refiner": {"type": "PamrRefiner"},
                     "min_area": 0.005,
                 },
                 "pretrained": f"asset:{TINY_PROMPTS.asset}",

@@ -48,8 +48,24 @@ def test_a_whole_picture_of_one_class_is_one_part(request_of):
     assert found.class_logits[0].softmax(0).tolist() == [1.0, 0.0]
 
 
+def test_a_refiner_comes_before_the_parts(request_of):
+    refiner = {"type": "PamrRefiner", "steps": 3, "dilations": (1, 2)}
+    with torch.no_grad():
+        coarse = ComponentProposer(HEAD, WINDOWS).propose(request_of)
+        sharp = ComponentProposer(HEAD, WINDOWS, refiner=refiner).propose(request_of)
+    assert (sharp.prob.sum(0) == 1).all()
+    assert not torch.equal(coarse.prob.int().argmax(0), sharp.prob.int().argmax(0))
+
+
 @pytest.mark.parametrize(
-    "options", [{"min_area": 1.0}, {"most": 0}, {"windows": {"short_side": 4}}, {"head": {}}]
+    "options",
+    [
+        {"min_area": 1.0},
+        {"most": 0},
+        {"windows": {"short_side": 4}},
+        {"head": {}},
+        {"refiner": {"type": "X"}},
+    ],
 )
 def test_wrong_settings_are_refused(options):
     with pytest.raises(ConfigError):
