@@ -65,7 +65,9 @@ class Pipeline:
         self.clip = clip
         head.check(clip)
         self.head = head.eval().to(clip.mean.device)
-        self.refiner = None if refiner is None else refiner.share(head).eval().to(self.device)
+        if refiner is not None:
+            refiner = refiner.share(head, clip.patch_size).eval().to(self.device)
+        self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
         _check_padding(clip, self.settings)

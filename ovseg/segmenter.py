@@ -262,7 +262,7 @@ def model_spec(
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
         place_weights(spec, path)
     if refine is not None:
-        spec["refiner"] = refiner_spec(refine, spec.get("backbone"))
+        spec["refiner"] = refiner_spec(refine, spec)
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 

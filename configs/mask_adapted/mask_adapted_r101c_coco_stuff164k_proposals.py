@@ -1,5 +1,5 @@
 # Proposal network of mask-adapted CLIP, R101c for the words of ViT-B/16.
-# Its published start is Detectron2's DeepLab/R-103.pkl, which runs code when it is unpickled:
+# Its published start is Detectron2's DeepLab/R-103.pkl, a pickle of numpy arrays:
 #     ovseg convert-weights R-103.pkl data/R-103.safetensors
 # Where the variable OVSEG_DATA is set, it stands for the folder data/.
 _base_ = ["../_base_/maskformer.py"]

@@ -17,7 +17,9 @@ EXAMPLE = "ovseg convert-weights epoch_10.pth clip.safetensors"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("source", metavar="SRC", help="a .pt, .pth, .bin or .safetensors file")
+    parser.add_argument(
+        "source", metavar="SRC", help="a .pt, .pth, .bin, .safetensors or Detectron2 .pkl file"
+    )
     parser.add_argument("target", metavar="OUT", help="the safetensors file to write")
     parser.add_argument("--half", action="store_true", help="store the numbers as fp16")
     parser.add_argument(
@@ -43,12 +45,15 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError("the file is there already", where=target, fix="give --overwrite")
     from safetensors.torch import save
 
-    from ovseg.encoders.inert import inert_allowed
+    from ovseg.encoders.inert import inert_allowed, is_numpy_pickle, read_numpy_pickle
     from ovseg.encoders.weights import read_state_dict
     from ovseg.files import write_atomic
 
-    with inert_allowed():
-        state = read_state_dict(args.source)
+    if Path(args.source).is_file() and is_numpy_pickle(args.source):
+        state = read_numpy_pickle(args.source)
+    else:
+        with inert_allowed():
+            state = read_state_dict(args.source)
     if args.open_clip:
         from ovseg.encoders.keys import to_open_clip
 

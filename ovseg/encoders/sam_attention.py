@@ -11,7 +11,7 @@ from torch import Tensor
 __all__ = ["AttentionRows", "row_chunks", "run_block"]
 
 _CPU_NUMBERS = 1 << 23
-_GPU_NUMBERS = 1 << 27
+_GPU_NUMBERS = 1 << 25
 
 
 class AttentionRows:

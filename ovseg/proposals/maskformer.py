@@ -178,8 +178,13 @@ def load_backbone(backbone: nn.Module, pretrained: str | Path) -> None:
     }
     renamed = to_maskformer(state, backbone)
     given = {key.removeprefix("backbone."): value for key, value in renamed.items()}
-    norms = {key: value for key, value in backbone.state_dict().items() if "norms." in key}
-    load_strict(backbone, norms | given, where=path)
+    # Detectron2's files have no counters of batches, which count nothing here.
+    new = {
+        key: value
+        for key, value in backbone.state_dict().items()
+        if "norms." in key or key.endswith("num_batches_tracked")
+    }
+    load_strict(backbone, new | given, where=path)
 
 
 def _local(pretrained: str | Path) -> Path:

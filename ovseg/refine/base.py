@@ -39,8 +39,13 @@ class Refiner(nn.Module, ABC):
         """
         return self
 
-    def share(self, head: Head) -> Refiner:
-        """Take a tower of the head's in place of an equal one; most refiners have none."""
+    def share(self, head: Head, patch_size: int) -> Refiner:
+        """Take a tower of the head's in place of an equal one; most refiners have none.
+
+        Args:
+            head: what is refined.
+            patch_size: of its CLIP, to which settings that were left open are fitted.
+        """
         return self
 
     @abstractmethod

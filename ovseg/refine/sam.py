@@ -53,7 +53,8 @@ class SamRefiner(Refiner):
         sam_iou_thresh: a mask is kept when SAM predicts a larger IoU for it.
         mask_prompt_norm: what the norms over an encoded mask prompt run along: "height" as in the
             published code (mean and variance over the rows), or "channel" as SAM was trained.
-        side_multiple: the picture's sides are rounded up to multiples of this for SAM.
+        side_multiple: the picture's sides are rounded up to multiples of this for SAM; None stands
+            for CLIP's patch in a pipeline, as published, and for 1 without one.
 
     Raises:
         ConfigError: a setting out of its range.
@@ -70,7 +71,7 @@ class SamRefiner(Refiner):
         sam_mask_coff: float = 0.005,
         sam_iou_thresh: float = 0.9,
         mask_prompt_norm: str = "height",
-        side_multiple: int = 16,
+        side_multiple: int | None = None,
     ) -> None:
         super().__init__()
         if mask_prompt_norm not in MASK_PROMPT_NORMS:
@@ -79,7 +80,7 @@ class SamRefiner(Refiner):
                 where="refiner",
                 expected=" or ".join(MASK_PROMPT_NORMS),
             )
-        if not 0 <= coarse_thresh <= 1 or minimal_area < 1 or side_multiple < 1:
+        if not 0 <= coarse_thresh <= 1 or minimal_area < 1 or (side_multiple or 1) < 1:
             raise ConfigError(
                 f"coarse_thresh {coarse_thresh}, minimal_area {minimal_area}, "
                 f"side_multiple {side_multiple}",
@@ -106,8 +107,10 @@ class SamRefiner(Refiner):
         self.sam.to_precision(precision)
         return self
 
-    def share(self, head: Head) -> SamRefiner:
+    def share(self, head: Head, patch_size: int) -> SamRefiner:
         """Take the SAM of a head that has the same one: it sees a picture once for both."""
+        if self.side_multiple is None:
+            self.side_multiple = patch_size
         tower = getattr(head, "sam_tower", None)
         if tower is not None and tower.weights_hash == self.sam.weights_hash:
             self.sam = tower
@@ -123,7 +126,7 @@ class SamRefiner(Refiner):
         background: int = 0,
     ) -> Decoded:
         """Refine one result; see `Refiner`. The threshold is not applied once more."""
-        return self.refine_with(self.sam.encode(picture, self.side_multiple), decoded, maps)
+        return self.refine_with(self.sam.encode(picture, self.side_multiple or 1), decoded, maps)
 
     @torch.no_grad()
     def refine_with(self, features: SamFeatures, decoded: Decoded, maps: Maps) -> Decoded:

@@ -34,15 +34,17 @@ _SAM_OF_DRAWN_WORLD = {
 _SAM_SIZES = {"vit_b": SAM_B, "vit_l": SAM_L, "vit_h": SAM_H}
 
 
-def refiner_spec(name: str, backbone: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+def refiner_spec(name: str, model: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """Return the plain data of a refiner by its short name, one of `REFINERS`.
+
+    Where the model has this refiner already, its settings stay.
 
     A model whose CLIP comes with the package knows drawn scenes only, as does the SAM that comes
     with it: these two go together. All others get Meta's SAM ViT-B.
 
     Args:
         name: the short name.
-        backbone: the model's, which decides about the SAM.
+        model: plain data of the model that is to be refined.
 
     Raises:
         ConfigError: no such refiner.
@@ -51,9 +53,14 @@ def refiner_spec(name: str, backbone: Mapping[str, Any] | None = None) -> dict[s
         raise ConfigError(
             f"unknown refiner {name!r}", where="refine", expected=f"one of {', '.join(REFINERS)}"
         )
-    if name == "sam" and str((backbone or {}).get("model", "")).startswith("asset:"):
+    model, wanted = model or {}, REFINERS[name]
+    present = model.get("refiner")
+    if wanted and present and present.get("type") == wanted["type"]:
+        return deepcopy(present)
+    backbone = model.get("backbone") or {}
+    if name == "sam" and str(backbone.get("model", "")).startswith("asset:"):
         return dict(_SAM_OF_DRAWN_WORLD)
-    return deepcopy(REFINERS[name])
+    return deepcopy(wanted)
 
 
 def refiner_weights(spec: Mapping[str, Any] | None) -> tuple[Weights, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,20 @@ def test_what_was_allowed_before_stays_allowed(tmp_path):
         save(tmp_path / "a.pth", {"args": argparse.Namespace()})
         main(["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")])
         assert argparse.Namespace in torch.serialization.get_safe_globals()
+
+
+def test_arrays_of_a_bare_pickle_are_read(tmp_path):
+    content = {"model": {"stem.weight": np.ones((2, 3), np.float32)}, "__author__": "somebody"}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    assert main(["convert-weights", str(tmp_path / "a.pkl"), str(tmp_path / "b.safetensors")]) == 0
+    assert load_file(tmp_path / "b.safetensors")["stem.weight"].tolist() == [[1.0] * 3] * 2
+
+
+def test_code_in_a_bare_pickle_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.pkl").write_bytes(pickle.dumps({"model": Hostile()}, protocol=2))
+    assert main(["convert-weights", "a.pkl", "b.safetensors"]) == 1
+    assert "asks for posix.mkdir" in capsys.readouterr().err
+    Path("a.pkl").write_bytes(b"\x80\x02}")
+    assert main(["convert-weights", "a.pkl", "b.safetensors"]) == 1
+    assert os.listdir(tmp_path) == ["a.pkl"]

@@ -151,7 +151,7 @@ def test_labels_without_scores_are_refined_too():
 def test_ready_features_save_the_encoder(monkeypatch):
     picture, decoded, maps = scene()
     model = refiner()
-    features = model.sam.encode(picture, model.side_multiple)
+    features = model.sam.encode(picture)
     expected = model.refine(picture, decoded, maps.__getitem__)
     monkeypatch.setattr(model.sam.model.image_encoder, "forward", None)
     found = model.refine_with(features, decoded, maps.__getitem__)

@@ -26,7 +26,7 @@ def test_every_name_has_a_spec_of_its_own() -> None:
 
 
 def test_the_bundled_sam_goes_with_the_bundled_clip_only() -> None:
-    tiny, real = (entry(name).spec["backbone"] for name in ("maskclip-tiny", "maskclip-vit-b16"))
+    tiny, real = (entry(name).spec for name in ("maskclip-tiny", "maskclip-vit-b16"))
     assert refiner_spec("sam", tiny)["model"] == "asset:sam_tiny.json"
     assert refiner_spec("sam", real)["model"] == "vit_b"
     assert refiner_weights(refiner_spec("sam", tiny)) == ()
@@ -37,7 +37,16 @@ def test_the_bundled_sam_goes_with_the_bundled_clip_only() -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*_tiny_sam.py")), ids=lambda path: path.stem)
 def test_configurations_of_the_drawn_world_say_the_same(path: Path) -> None:
     spec = read_model_spec(path)
-    assert spec["refiner"] == refiner_spec("sam", spec["backbone"])
+    assert spec["refiner"] == refiner_spec("sam", {"backbone": spec["backbone"]})
+
+
+def test_settings_that_a_model_has_stay() -> None:
+    own = {"type": "SamRefiner", "model": "vit_b", "pretrained": "sa1b", "coarse_thresh": 0.15}
+    model = {"refiner": own}
+    assert refiner_spec("sam", model) == own
+    assert refiner_spec("sam", model) is not own
+    assert refiner_spec("none", model) is None
+    assert refiner_spec("pamr", model) == REFINERS["pamr"]
 
 
 def test_absent_weights_of_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,7 @@ def _change_model(config: Config, device: str, precision: str, refine: str | Non
             f"a {config.model.get('type')} has no such setting", where=flag, expected=_OURS
         )
     if refine is not None:
-        config.model.refiner = refiner_spec(refine, config.model.get("backbone"))
+        config.model.refiner = refiner_spec(refine, config.model)
     if ours and (precision != "auto" or "precision" not in config.model):
         config.model.precision = usable_precision(choose_precision(precision, device), device)
 
