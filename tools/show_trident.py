@@ -28,7 +28,9 @@ from ovseg.scenes.world import PALETTE
 from ovseg.visualize.sheet import contact_sheet
 from ovseg.vocabulary import Vocabulary
 
-PAGE_PICTURE = Path(__file__).parents[1] / "docs" / "images" / "trident.jpg"
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "configs" / "scenes" / "trident_tiny_sam.py"
+PAGE_PICTURE = ROOT / "docs" / "images" / "trident.jpg"
 Pixel = tuple[int, int]
 
 
@@ -121,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, default=PAGE_PICTURE)
     args = parser.parse_args(argv)
     picture = draw_scene(args.seed).image
-    plain, refined = (ovseg.load("trident-tiny", device="cpu", refine=r) for r in ("none", "sam"))
+    plain, refined = (ovseg.load(MODEL, device="cpu", refine=r) for r in ("none", "sam"))
     shown = stages(plain.pipeline, picture, tuple(args.at))
     for title, model in (("labels", plain), ("refined by SAM", refined)):
         shown[title] = model.segment(picture, "scenes", palette=PALETTE).overlay()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide
 from ovseg.zoo.weights import (
     DINO_B16,
@@ -13,18 +11,7 @@ from ovseg.zoo.weights import (
     SAM_B,
     TINY_CLIP,
     TINY_DINO,
-    TINY_SAM,
 )
-
-
-def _head(dino: tuple[str, str | None], sam: tuple[str, str | None], **options: Any) -> dict:
-    """Trident's head from (model, weights) of its towers."""
-    return {
-        "type": "TridentHead",
-        "dino": {"model": dino[0], "pretrained": dino[1]},
-        "sam": {"model": sam[0], "pretrained": sam[1]},
-        **options,
-    }
 
 
 def _trident(name: str, summary: str, model: str, weights: Weights) -> ModelEntry:
@@ -36,7 +23,11 @@ def _trident(name: str, summary: str, model: str, weights: Weights) -> ModelEntr
         weights=(weights, DINO_B16, SAM_B),
         spec=segmentor(
             {"model": model, "pretrained": weights.tag, "position_rule": "plus_0.1"},
-            _head(("vit_base_patch16_224", DINO_B16.tag), ("vit_b", SAM_B.tag)),
+            {
+                "type": "TridentHead",
+                "dino": {"model": "vit_base_patch16_224", "pretrained": DINO_B16.tag},
+                "sam": {"model": "vit_b", "pretrained": SAM_B.tag},
+            },
             "imagenet80",
             slide(448, 336, 224),
         ),
@@ -65,18 +56,16 @@ ENTRIES = (
     ModelEntry(
         name="trident-tiny",
         method="Trident",
-        summary="offline demo with three towers: our own drawn world only, no photos",
-        weights=(TINY_CLIP, TINY_DINO, TINY_SAM),
+        summary="offline demo: our own drawn world only, no photos; DINO without SAM",
+        weights=(TINY_CLIP, TINY_DINO),
         spec=segmentor(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
-            _head(
-                ("asset:dino_tiny.json", f"asset:{TINY_DINO.asset}"),
-                ("asset:sam_tiny.json", f"asset:{TINY_SAM.asset}"),
-                # Values of the tiny SAM are alike nearly everywhere: this sets each row's
-                # threshold to its upper limit.
-                cos_fac=100.0,
-                temperature=20.0,
-            ),
+            {
+                "type": "TridentHead",
+                "dino": {"model": "asset:dino_tiny.json", "pretrained": f"asset:{TINY_DINO.asset}"},
+                "sam": None,
+                "temperature": 20.0,
+            },
             "photo",
             slide(224, 112, 56),
         ),
