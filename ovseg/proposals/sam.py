@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from segment_anything import SamAutomaticMaskGenerator
 
+from ovseg.encoders.sam import build_sam
 from ovseg.errors import ConfigError
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import large_first, resize_masks
@@ -42,11 +44,6 @@ class SamProposer(Proposer):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        # Here, because it brings torchvision, a second that other models need not spend.
-        from segment_anything import SamAutomaticMaskGenerator
-
-        from ovseg.encoders.sam import build_sam
-
         self.sam = sam
         self.points_per_side = points_per_side
         self.min_area = min_area
