@@ -60,7 +60,7 @@ train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(type="SceneDataset", split="train", count=20000, pipeline=train_pipeline),
 )
-train_cfg = dict(type="ResumableIterLoop", max_iters=700, val_interval=700)
+train_cfg = dict(type="ResumableIterLoop", max_iters=1300, val_interval=1300)
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.05),
@@ -68,6 +68,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", by_epoch=False, begin=50, end=700, eta_min=1e-5),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=50, end=1300, eta_min=1e-5),
 ]
 default_hooks = dict(checkpoint=dict(interval=100))

@@ -103,6 +103,15 @@ def test_strict_stops_at_the_first_failure(segment, photos, lines):
     assert names(lines("results.jsonl")) == ["a"]
 
 
+@pytest.fixture
+def _interruptible():
+    """Let SIGINT interrupt, which a shell switches off for what it starts in the background."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_row_81_an_interrupted_run_keeps_what_is_done_and_resumes(
     segment, photos, at_picture, lines, tmp_path, signal_number, status
