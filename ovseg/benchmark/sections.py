@@ -133,7 +133,9 @@ def training(plan: Plan) -> Iterator[Row]:
         naive = naive or row
         if "seconds" in naive and "seconds" in row:
             row["times"] = round(row["seconds"] / naive["seconds"], 3)
-            row["memory"] = round(row["peak_mb"] / naive["peak_mb"], 3)
+            # A quick run's step may fit into memory that the process has already.
+            if naive["peak_mb"]:
+                row["memory"] = round(row["peak_mb"] / naive["peak_mb"], 3)
         yield row
 
 

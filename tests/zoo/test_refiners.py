@@ -34,9 +34,9 @@ def test_the_bundled_sam_goes_with_the_bundled_clip_only() -> None:
     assert refiner_weights(None) == refiner_weights(refiner_spec("pamr")) == ()
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*_tiny_sam.py")), ids=lambda path: path.stem)
-def test_configurations_of_the_drawn_world_say_the_same(path: Path) -> None:
-    spec = read_model_spec(path)
+@pytest.mark.parametrize("name", ["clip_dinoiser_tiny_sam", "maskclip_tiny_sam"])
+def test_configurations_of_the_drawn_world_say_the_same(name: str) -> None:
+    spec = read_model_spec(CONFIGS / f"{name}.py")
     assert spec["refiner"] == refiner_spec("sam", {"backbone": spec["backbone"]})
 
 
