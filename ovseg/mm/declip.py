@@ -17,15 +17,9 @@ from PIL import Image
 from torch import nn
 
 from ovseg.errors import ConfigError, InputError
+from ovseg.regions.frames import crop_regions, enlarge, in_frame, letterbox
 from ovseg.training.declip import parameter_groups
-from ovseg.training.declip_regions import (
-    crop_regions,
-    enlarge,
-    in_frame,
-    letterbox,
-    sample_grid,
-    sample_proposals,
-)
+from ovseg.training.declip_regions import sample_grid, sample_proposals
 
 __all__ = ["AveragedWeightsHook", "PackRegions", "PictureRegions", "VectorsKeepConstructor"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import InputError
-from ovseg.training.declip_regions import crop_regions, enlarge, in_frame, letterbox
+from ovseg.regions.frames import crop_regions, enlarge, in_frame, letterbox
 
 __all__ = ["Segments", "segment_regions"]
 

@@ -25,6 +25,7 @@ from ovseg.encoders.vit import VitTower
 from ovseg.heads.affinity import affinity
 from ovseg.heads.declip import DeClip
 from ovseg.regions import roi_pool
+from ovseg.regions.frames import crop_regions, enlarge, in_frame, letterbox
 from ovseg.training.affinity_teachers import sam_features
 from ovseg.training.declip import (
     content_loss,
@@ -34,15 +35,7 @@ from ovseg.training.declip import (
     rate_factor,
 )
 from ovseg.training.declip_recipe import DeclipRecipe
-from ovseg.training.declip_regions import (
-    crop_regions,
-    enlarge,
-    grid_boxes,
-    grid_choices,
-    in_frame,
-    letterbox,
-    sample_grid,
-)
+from ovseg.training.declip_regions import grid_boxes, grid_choices, sample_grid
 from tests.golden.conftest import cases, golden_root, load_npz
 from tests.golden.declip_towers import eva_encoder, vit_encoder
 
