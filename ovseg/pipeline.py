@@ -26,6 +26,7 @@ from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
 from ovseg.refine import REFINERS, Refiner
+from ovseg.rgb import require_rgb
 from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
@@ -119,13 +120,7 @@ class Pipeline:
         Raises:
             InputError: no such array.
         """
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise InputError(
-                f"picture of shape {picture.shape} and dtype {picture.dtype}",
-                expected="(H, W, 3) uint8 RGB",
-            )
-        if not picture.size:
-            raise InputError(f"empty picture of shape {picture.shape}")
+        require_rgb(picture)
         height, width = self.settings.network_size(picture.shape[:2])
         if (height, width) != picture.shape[:2]:
             picture = _resize(picture, (height, width), self.settings.resize)

@@ -6,7 +6,6 @@ CLIP-DINOiser and FOUND read values or keys of its last block, Trident its outpu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.fetch import TIMM_FILES, Remote
-from ovseg.encoders.hub import WeightSource, asset_path, find_file
+from ovseg.encoders.hub import WeightSource, find_file, json_path, read_json
 from ovseg.encoders.loading import fit_positions, load_strict
 from ovseg.encoders.model_config import resolve_normalization
 from ovseg.encoders.positions import check_rule, resize_positions
@@ -234,8 +233,8 @@ def build_vit(model: str | Path | Mapping[str, Any]) -> tuple[VisionTransformer,
     if isinstance(model, Mapping):
         vit, name = _from_arguments("custom", model), "custom"
     elif str(model).startswith("asset:") or Path(model).suffix == ".json":
-        path = _json_path(model)
-        vit, name = _from_arguments(path.stem, _read_json(path)), path.stem
+        path = json_path(model)
+        vit, name = _from_arguments(path.stem, read_json(path)), path.stem
     else:
         name = str(model).partition(".")[0]
         vit = _from_timm(name)
@@ -247,27 +246,6 @@ def build_vit(model: str | Path | Mapping[str, Any]) -> tuple[VisionTransformer,
             expected="a model like vit_base_patch16_224",
         )
     return vit, name
-
-
-def _json_path(model: str | Path) -> Path:
-    text = str(model)
-    if not text.startswith("asset:"):
-        return Path(model)
-    return asset_path(text if text.endswith(".json") else text + ".json")
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"model configuration cannot be read: {error.strerror}", where=path
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"model configuration is not JSON: {error}", where=path) from error
-    if not isinstance(content, Mapping):
-        raise ConfigError("model configuration is not a JSON object", where=path)
-    return content
 
 
 def _from_arguments(name: str, arguments: Mapping[str, Any]) -> VisionTransformer:

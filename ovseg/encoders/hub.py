@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ovseg.encoders.fetch import (
     parse_remote,
     published_digest,
 )
-from ovseg.errors import CheckpointError
+from ovseg.errors import CheckpointError, ConfigError
 
 __all__ = ["WeightSource", "asset_path", "find_file", "find_weights"]
 
@@ -59,6 +60,37 @@ def asset_path(name: str) -> Path:
         known = ", ".join(sorted(p.name for p in ASSETS.glob("*.*") if p.suffix != ".py"))
         raise CheckpointError(f"no asset {name!r}", where=ASSETS, expected=f"one of {known}")
     return path
+
+
+def json_path(model: str | Path) -> Path:
+    """File of a model's configuration: a path, or "asset:NAME" with or without its ending.
+
+    Raises:
+        CheckpointError: no such asset.
+    """
+    text = str(model)
+    if not text.startswith("asset:"):
+        return Path(model)
+    return asset_path(text if text.endswith(".json") else text + ".json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a model's configuration.
+
+    Raises:
+        ConfigError: it cannot be read, or is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"model configuration cannot be read: {error.strerror}", where=path
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"model configuration is not JSON: {error}", where=path) from error
+    if not isinstance(content, dict):
+        raise ConfigError("model configuration is not a JSON object", where=path)
+    return content
 
 
 def find_weights(pretrained: str | Path, model: str) -> WeightSource:

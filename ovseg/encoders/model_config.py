@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import open_clip
 from torch.overrides import TorchFunctionMode
 
-from ovseg.encoders.hub import asset_path
+from ovseg.encoders.hub import json_path, read_json
 from ovseg.errors import ConfigError
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -62,10 +61,9 @@ def read_model_config(model: str | Path | Mapping[str, Any]) -> ModelConfig:
             f"model {model!r}", where="model", expected="a name of open_clip, a JSON file or a dict"
         )
     text = str(model)
-    if text.startswith("asset:"):
-        model = asset_path(text if text.endswith(".json") else text + ".json")
-    if Path(model).suffix == ".json":
-        return _from_file(Path(model))
+    path = json_path(model)
+    if path.suffix == ".json":
+        return _from_mapping(path.stem, read_json(path))
     cfg = open_clip.get_model_config(text)
     if cfg is None:
         close = difflib.get_close_matches(text, open_clip.list_models(), n=3, cutoff=0.4)
@@ -75,20 +73,6 @@ def read_model_config(model: str | Path | Mapping[str, Any]) -> ModelConfig:
             expected=f"a name of open_clip (closest: {', '.join(close) or 'none'}) or a JSON file",
         )
     return ModelConfig(text, copy.deepcopy(cfg))
-
-
-def _from_file(path: Path) -> ModelConfig:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"model configuration cannot be read: {error.strerror}", where=path
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"model configuration is not JSON: {error}", where=path) from error
-    if not isinstance(content, Mapping):
-        raise ConfigError("model configuration is not a JSON object", where=path)
-    return _from_mapping(path.stem, content)
 
 
 def _from_mapping(name: str, content: Mapping[str, Any]) -> ModelConfig:

@@ -5,7 +5,6 @@ Source: Kirillov et al., "Segment Anything" (ICCV 2023), and Meta's published we
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
@@ -26,11 +25,13 @@ from segment_anything.modeling import (
 from torch import Tensor, nn
 
 from ovseg.encoders.fetch import SAM_FILES, Remote
-from ovseg.encoders.hub import WeightSource, asset_path, find_file
+from ovseg.encoders.hub import WeightSource, find_file, json_path, read_json
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.sam_features import SamFeatures, SamPicture
+from ovseg.encoders.towers import number_format
 from ovseg.encoders.weights import hash_state, read_state_dict, sha256
-from ovseg.errors import CheckpointError, ConfigError, InputError
+from ovseg.errors import CheckpointError, ConfigError
+from ovseg.rgb import require_rgb
 
 __all__ = ["SamEncoder", "SamFeatures", "SamPicture", "build_sam", "build_sam_network", "stretch"]
 
@@ -41,7 +42,6 @@ _SIZES = {
     "vit_h": (1280, 32, 16, (7, 15, 23, 31)),
 }
 _HUGE = 1280
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class SamEncoder(nn.Module):
@@ -95,19 +95,15 @@ class SamEncoder(nn.Module):
         Raises:
             ConfigError: an unknown precision.
         """
-        if precision not in _PRECISIONS:
-            raise ConfigError(
-                f"unknown precision {precision!r}",
-                where="precision",
-                expected=", ".join(_PRECISIONS),
-            )
+        wanted = number_format(precision)
         width = self.model.image_encoder.patch_embed.proj.out_channels
         if precision == "fp16" and width >= _HUGE:
             precision = "bf16" if _has_bf16(self.device) else "fp32"
+            wanted = number_format(precision)
             warnings.warn(
                 f"SAM ViT-H gives garbage in fp16: its encoder runs in {precision}", stacklevel=2
             )
-        self.model.image_encoder.to(_PRECISIONS[precision])
+        self.model.image_encoder.to(wanted)
         return self
 
     def prepare(
@@ -169,13 +165,7 @@ def stretch(picture: np.ndarray, multiple: int) -> np.ndarray:
     Raises:
         InputError: no such array.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise InputError(
-            f"picture of shape {picture.shape} and dtype {picture.dtype}",
-            expected="(H, W, 3) uint8 RGB",
-        )
-    if not picture.size:
-        raise InputError(f"empty picture of shape {picture.shape}")
+    require_rgb(picture)
     size = tuple(side + -side % multiple for side in picture.shape[:2])
     if size == picture.shape[:2]:
         return np.ascontiguousarray(picture)
@@ -328,20 +318,8 @@ def _find_config(model: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, 
             where="sam.model",
             expected=f"one of {', '.join(_SIZES)}, asset:sam_tiny or a JSON file",
         )
-    path = Path(text)
-    if text.startswith("asset:"):
-        path = asset_path(text if text.endswith(".json") else text + ".json")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"model configuration cannot be read: {error.strerror}", where=path
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"model configuration is not JSON: {error}", where=path) from error
-    if not isinstance(content, dict):
-        raise ConfigError("model configuration is not a JSON object", where=path)
-    return path.stem, content
+    path = json_path(text)
+    return path.stem, read_json(path)
 
 
 def _find_weights(pretrained: str | Path, name: str) -> WeightSource:
