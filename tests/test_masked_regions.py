@@ -57,9 +57,12 @@ def test_matting_mixes_picture_and_fill():
 def test_masks_of_another_size_are_refused():
     with pytest.raises(InputError, match="12 x 16"):
         cut_regions(
-            torch.ones(3, 12, 16), masks_of((0, 0, 4, 4), size=(16, 12)), torch.zeros(1, 4),
-            side=4, fill=BLACK,
-        )  # fmt: skip
+            torch.ones(3, 12, 16),
+            masks_of((0, 0, 4, 4), size=(16, 12)),
+            torch.zeros(1, 4),
+            side=4,
+            fill=BLACK,
+        )
 
 
 def test_one_kept_pixel_keeps_a_patch():

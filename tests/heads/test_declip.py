@@ -36,7 +36,10 @@ def test_pictures_below_one_crop_are_padded_around(tiny_clip_files, size):
     model, pretrained = map(str, tiny_clip_files)
     spec = {
         "backbone": {
-            "type": "ClipBackbone", "model": model, "pretrained": pretrained, "pad": "around"
+            "type": "ClipBackbone",
+            "model": model,
+            "pretrained": pretrained,
+            "pad": "around",
         },
         "decode_head": {"type": "DeClipHead"},
         "templates": "photo",
@@ -47,7 +50,7 @@ def test_pictures_below_one_crop_are_padded_around(tiny_clip_files, size):
             "short_side": None,
             "align": "around",
         },
-    }  # fmt: skip
+    }
     pipeline = build_pipeline(spec, cache_dir=None)
     image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
     found = pipeline.probabilities(image, "cat, dog", size)

@@ -66,7 +66,6 @@ def captioned(tmp_path):
 
 
 def test_captions(mine, captioned, tmp_path):
-    pytest.importorskip("textblob")
     words, names = captioned
     assert mine(tmp_path / "out", *words, "--max-per-picture", 2) == 0
     pairs = read_pairs(tmp_path / "out" / "pairs.tsv")

@@ -23,7 +23,6 @@ def test_runs_of_nouns_are_one_name_and_stop_words_none():
 
 
 def test_nouns_of_captions_need_no_downloads():
-    pytest.importorskip("textblob")
     found = caption_nouns(
         [
             "Two black dogs are sitting on the wooden benches near a fire hydrant.",
