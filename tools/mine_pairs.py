@@ -1,7 +1,8 @@
 """Write pairs of regions and words, which train mask-adapted CLIP.
 
-Regions of drawn scenes, their true masks and names:
-    python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112
+Regions of drawn scenes, their true masks and names; with --config, for every class the mask among
+those that a model proposes which fits the true one best:
+    python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112 [--config CONFIG]
 
 Nouns of captions (COCO's JSON) with the masks that a model proposes and the CLIP under it judges:
     python tools/mine_pairs.py data/coco_proposal_1cap --pictures data/coco/train2017 \
@@ -22,58 +23,76 @@ import torch
 from ovseg.config_files import read_model_spec
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, DatasetError, OvsegError
+from ovseg.evaluation.drawn import class_map
 from ovseg.masked_regions import binarise
 from ovseg.pictures import read_picture
-from ovseg.pipeline import build_pipeline
+from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.proposals import ProposalRequest
-from ovseg.scenes.world import SPLITS, draw_scene
-from ovseg.training.mining import TEMPLATE, mine_picture
+from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
+from ovseg.training.mining import TEMPLATE, fitting_masks, mine_picture
 from ovseg.training.nouns import caption_nouns
 from ovseg.training.region_pairs import Region, cut_stored, worth_keeping, write_pairs
 from ovseg.vocabulary import Vocabulary
 
 
-def scene_regions(count: int, side: int) -> Iterator[Region]:
-    """Regions of the first drawn scenes of the training split, by their true masks."""
-    for seed in SPLITS["train"][:count]:
+def scene_regions(options: argparse.Namespace) -> Iterator[Region]:
+    """Regions of the first drawn scenes of the training split."""
+    pipeline = _proposing(options) if options.config else None
+    words = Vocabulary.from_names(CLASSES)
+    for seed in SPLITS["train"][: options.scenes]:
         scene = draw_scene(seed)
-        masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
+        if pipeline is None:
+            masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
+            names = [region.name for region in scene.regions]
+        else:
+            masks = propose(pipeline, scene.image, words)
+            pairs = fitting_masks(masks, class_map(scene, CLASSES))
+            masks = masks[[place for place, _ in pairs]]
+            names = [CLASSES[number] for _, number in pairs]
         kept = np.flatnonzero(worth_keeping(masks))
-        names = [scene.regions[number].name for number in kept]
-        yield from cut_stored(scene.image, masks[kept], names, side)
+        yield from cut_stored(scene.image, masks[kept], [names[k] for k in kept], options.side)
 
 
 def caption_regions(options: argparse.Namespace) -> Iterator[Region]:
     """Regions of captioned pictures, each with the noun that CLIP gives it."""
-    pipeline = build_pipeline(read_model_spec(options.config), device=options.device)
-    head, bank = pipeline.head, TextBank(pipeline.clip, [TEMPLATE])
-    if not hasattr(head, "source"):
-        raise ConfigError("the model proposes no masks", where=options.config)
+    pipeline = _proposing(options)
+    bank = TextBank(pipeline.clip, [TEMPLATE])
     for name, captions in read_captions(options.captions).items():
         nouns = caption_nouns(captions)
         if not nouns:
             continue
         picture = read_picture(str(Path(options.pictures) / name)).pixels
-        words = Vocabulary.from_names(nouns)
-        request = ProposalRequest(
-            pipeline.prepare(picture).to(pipeline.device),
-            pipeline.text(words),
-            pipeline.clip,
-            words,
-            picture,
-        )
-        prob = head.source.propose(request).prob
-        masks = binarise(_resize(prob, picture.shape[:2]), head.mask_threshold).cpu().numpy()
         yield from mine_picture(
             pipeline.clip,
             bank,
             picture,
-            masks,
+            propose(pipeline, picture, Vocabulary.from_names(nouns)),
             nouns,
             min_score=options.min_score,
             mutual=options.mutual,
             most=options.max_per_picture,
         )
+
+
+def propose(pipeline: Pipeline, picture: np.ndarray, words: Vocabulary) -> np.ndarray:
+    """Masks (Q, H, W) bool that a model proposes for a picture."""
+    request = ProposalRequest(
+        pipeline.prepare(picture).to(pipeline.device),
+        pipeline.text(words),
+        pipeline.clip,
+        words,
+        picture,
+    )
+    head = pipeline.head
+    prob = _resize(head.source.propose(request).prob, picture.shape[:2])
+    return binarise(prob, head.mask_threshold).cpu().numpy()
+
+
+def _proposing(options: argparse.Namespace) -> Pipeline:
+    pipeline = build_pipeline(read_model_spec(options.config), device=options.device)
+    if not hasattr(pipeline.head, "source"):
+        raise ConfigError("the model proposes no masks", where=options.config)
+    return pipeline
 
 
 def read_captions(path: str | Path) -> dict[str, list[str]]:
@@ -115,7 +134,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     kind.add_argument("--captions", metavar="JSON", help="take captioned pictures")
     parser.add_argument("--side", type=int, default=224, help="of the regions of drawn scenes")
     parser.add_argument("--pictures", metavar="DIR", help="folder of the captioned pictures")
-    parser.add_argument("--config", help="model that proposes masks, over the original CLIP")
+    parser.add_argument(
+        "--config", help="model that proposes masks; of captioned pictures its CLIP judges"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--min-score", type=float, help="least cosine of a pair")
     parser.add_argument("--mutual", action="store_true", help="the noun is the region's best too")
@@ -129,11 +150,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the pairs; return the exit status."""
     options = parse(arguments)
-    regions = (
-        scene_regions(options.scenes, options.side)
-        if options.scenes is not None
-        else caption_regions(options)
-    )
+    regions = scene_regions(options) if options.scenes is not None else caption_regions(options)
     try:
         print(write_pairs(options.out, regions))
     except OvsegError as error:

@@ -10,7 +10,7 @@ from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.clip import build_clip
@@ -21,7 +21,8 @@ from ovseg.mm.plain import plain
 from ovseg.plain_data import arguments_of, build
 from ovseg.proposals.backbones import BACKBONES
 from ovseg.proposals.maskformer import STRIDE, MaskFormer, load_backbone
-from ovseg.training.mask_losses import WEIGHTS, MaskTargets, mask_losses, targets_of_labels
+from ovseg.proposals.maskformer_head import Queries, proposal_logits
+from ovseg.training.mask_losses import WEIGHTS, mask_losses, pixel_loss, targets_of_labels
 from ovseg.vocabulary import Vocabulary
 
 __all__ = ["MaskFormerModel"]
@@ -38,6 +39,8 @@ class MaskFormerModel(BaseModel):
         templates: prompt templates.
         head: further arguments of `ovseg.proposals.maskformer_head.MaskFormerHead`.
         pretrained: weights of the backbone to start with, under its maker's names.
+        pixel_weight: factor of an auxiliary loss that names every pixel by the pixel decoder's
+            map, for networks that start from random weights; see `pixel_loss`.
         data_preprocessor: must leave RGB from 0 to 255.
 
     Raises:
@@ -53,6 +56,7 @@ class MaskFormerModel(BaseModel):
         templates: str | Sequence[str] = "vild14",
         head: Mapping[str, Any] | None = None,
         pretrained: str | None = None,
+        pixel_weight: float = 0.0,
         data_preprocessor: Mapping[str, Any] | None = None,
     ) -> None:
         preprocessor = data_preprocessor or {"type": "SegDataPreProcessor", "bgr_to_rgb": True}
@@ -69,6 +73,10 @@ class MaskFormerModel(BaseModel):
         if pretrained is not None:
             load_backbone(body, pretrained)
         self.network = MaskFormer(body, rows.shape[1], **(plain(head) if head else {}))
+        self.pixel_weight = pixel_weight
+        if pixel_weight:
+            width = self.network.head.pixel_decoder.mask_features.out_channels
+            self.pixel_embed = nn.Conv2d(width, rows.shape[1], 1)
 
     def forward(
         self, inputs: Tensor, data_samples: list[SegDataSample], mode: str = "loss"
@@ -84,14 +92,27 @@ class MaskFormerModel(BaseModel):
             ConfigError: the pictures are normalised.
         """
         refuse_normalised(inputs)
-        targets = [_padded(targets_of_labels(s.gt_sem_seg.data[0].long())) for s in data_samples]
-        total = torch.tensor(float(sum(len(t.labels) for t in targets)), device=inputs.device)
+        labels = torch.stack([_padded(s.gt_sem_seg.data[0].long()) for s in data_samples])
+        features = self.network.features(inputs)
+        pixels = self.network.head.pixel_decoder(features)
+        layers = self.network.head.decode(features[-1], pixels)
+        # Cosines times 100 in half precision would be rough.
+        with torch.autocast(inputs.device.type, enabled=False):
+            losses = self._mask_losses(layers, labels)
+            if self.pixel_weight:
+                embed = self.pixel_embed(pixels.float()).permute(0, 2, 3, 1)
+                logits = proposal_logits(embed, self.text).permute(0, 3, 1, 2)
+                losses["loss_pixel"] = self.pixel_weight * pixel_loss(logits, labels)
+        return losses
+
+    def _mask_losses(self, layers: Sequence[Queries], labels: Tensor) -> dict[str, Tensor]:
+        targets = [targets_of_labels(each) for each in labels]
+        total = torch.tensor(float(sum(len(t.labels) for t in targets)), device=labels.device)
         all_reduce(total, op="mean")
-        *earlier, last = self.network(inputs)
-        layers = {"": last} | {f"_{number}": each for number, each in enumerate(earlier)}
         losses = {}
-        for suffix, found in layers.items():
-            logits = self.network.logits(found.embed, self.text)
+        for number, found in enumerate(layers):
+            suffix = f"_{number}" if number + 1 < len(layers) else ""
+            logits = self.network.logits(found.embed.float(), self.text)
             parts = mask_losses(logits, found.masks, targets, max(float(total), 1.0))
             losses |= {f"loss_{k}{suffix}": WEIGHTS[k] * part for k, part in parts.items()}
         return losses
@@ -99,11 +120,17 @@ class MaskFormerModel(BaseModel):
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the network of a checkpoint, as `MaskFormerProposer` takes it."""
         prefix = "network."
-        return {name.removeprefix(prefix): part for name, part in state.items()}
+        return {
+            name.removeprefix(prefix): part
+            for name, part in state.items()
+            if name.startswith(prefix)
+        }
 
 
-def _padded(targets: MaskTargets) -> MaskTargets:
-    """Masks over all that the network sees: pictures are padded to multiples of its stride."""
-    height, width = targets.masks.shape[1:]
-    margin = (0, -width % STRIDE, 0, -height % STRIDE)
-    return targets._replace(masks=functional.pad(targets.masks, margin))
+def _padded(labels: Tensor) -> Tensor:
+    """Labels (H, W) over all that the network sees; its padding belongs to no class.
+
+    Pictures are padded to multiples of the stride.
+    """
+    height, width = labels.shape
+    return functional.pad(labels, (0, -width % STRIDE, 0, -height % STRIDE), value=255)

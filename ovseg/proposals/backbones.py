@@ -95,7 +95,8 @@ class ResNetFeatures(nn.Module):
         name: of timm, for example "resnet101".
         stem: channels of the stem's first two convolutions; it ends with twice as many.
         dilations: of the blocks of the last stage.
-        **options: of timm's ResNet.
+        layers: blocks of the four stages; None keeps those of `name`.
+        widths: channels of the stages' 3 x 3 convolutions, likewise.
 
     Attributes:
         channels: of the four maps.
@@ -106,16 +107,18 @@ class ResNetFeatures(nn.Module):
         name: str = "resnet101",
         stem: int = 64,
         dilations: Sequence[int] = (1, 2, 4),
-        **options: object,
+        layers: Sequence[int] | None = None,
+        widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        sizes = {"layers": layers, "channels": widths}
         self.trunk = timm.create_model(
             name,
             stem_type="deep",
             stem_width=stem,
             features_only=True,
             out_indices=(1, 2, 3, 4),
-            **options,
+            **{key: tuple(size) for key, size in sizes.items() if size is not None},
         )
         self.channels = tuple(self.trunk.feature_info.channels())
         for block, dilation in zip(self.trunk.layer4, dilations, strict=False):

@@ -59,10 +59,14 @@ class MaskFormer(nn.Module):
             What every decoder layer makes. The masks also cover the padding to multiples of 32,
             right and below, which is zero after normalising.
         """
+        return self.head(self.features(images))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The backbone's four maps of pictures; arguments as for `forward`."""
         height, width = images.shape[2:]
         images = (images - self.mean) / self.std
         images = functional.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
-        return self.head(self.backbone(images))
+        return self.backbone(images)
 
     def logits(self, embed: Tensor, text: Tensor) -> Tensor:
         """Class logits (..., Q, C + 1), "no object" last, of embeddings by unit rows (C, E)."""

@@ -81,14 +81,17 @@ class MaskFormerHead(nn.Module):
         Returns:
             What every decoder layer makes, the last one's last.
         """
-        pixels = self.pixel_decoder(features)
+        return self.decode(features[-1], self.pixel_decoder(features))
+
+    def decode(self, coarse: Tensor, pixels: Tensor) -> list[Queries]:
+        """Decode the coarsest map (B, C, h, w) by the pixel decoder's (B, width, h', w')."""
         predictor = self.predictor
         return [
             Queries(
                 predictor.class_embed(tokens),
                 torch.einsum("bqc,bchw->bqhw", predictor.mask_embed(tokens), pixels),
             )
-            for tokens in predictor(features[-1])
+            for tokens in predictor(coarse)
         ]
 
 

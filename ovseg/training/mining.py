@@ -20,7 +20,7 @@ from ovseg.encoders.mask_prompts import class_features, region_side
 from ovseg.encoders.text_bank import TextBank
 from ovseg.training.region_pairs import Region, cut_stored, worth_keeping
 
-__all__ = ["TEMPLATE", "best_pairs", "mine_picture"]
+__all__ = ["TEMPLATE", "best_pairs", "fitting_masks", "mine_picture"]
 
 TEMPLATE = "a photo of a {}."
 """How nouns are asked for."""
@@ -64,6 +64,35 @@ def best_pairs(
     if mutual:
         found = [(place, noun) for place, noun in found if favourite[place] == noun]
     return found[:most]
+
+
+def fitting_masks(
+    masks: np.ndarray, labels: np.ndarray, least: float = 0.5
+) -> list[tuple[int, int]]:
+    """Give every class of a label map the mask that fits it best.
+
+    Args:
+        masks: (Q, H, W) bool, proposals.
+        labels: (H, W) class ids; -1 and 255 are none.
+        least: intersection over union that a mask has to reach.
+
+    Returns:
+        Pairs (mask, class id), the best first.
+
+    Example:
+        >>> masks = np.array([[[True, True, False]], [[True, False, False]]])
+        >>> fitting_masks(masks, np.array([[4, 4, 7]]))
+        [(0, 4)]
+    """
+    present = [int(each) for each in np.unique(labels) if each not in (-1, 255)]
+    if not present:
+        return []
+    found = torch.from_numpy(masks).flatten(1).float()
+    right = torch.stack([torch.from_numpy(labels == each).flatten() for each in present]).float()
+    shared = found @ right.T
+    union = found.sum(1)[:, None] + right.sum(1) - shared
+    pairs = best_pairs(shared / union.clamp_min(1), min_score=least)
+    return [(place, present[number]) for place, number in pairs]
 
 
 @torch.inference_mode()

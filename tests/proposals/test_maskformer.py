@@ -13,7 +13,8 @@ from torch.nn import functional
 import ovseg.mm  # noqa: F401 - before mmseg: stands in for mmcv's operators
 from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
-from ovseg.proposals.backbones import ResNetFeatures, SwinFeatures
+from ovseg.plain_data import build
+from ovseg.proposals.backbones import BACKBONES, ResNetFeatures, SwinFeatures
 from ovseg.proposals.base import ProposalRequest
 from ovseg.proposals.maskformer import MaskFormerProposer, load_backbone
 
@@ -112,6 +113,20 @@ def test_detectron_resnet() -> None:
     image = torch.randn(1, 3, 96, 64)
     for found, wanted in zip(ours.eval()(image), theirs(image), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_a_resnet_of_other_sizes() -> None:
+    sizes = {"layers": [1, 2, 1, 1], "widths": [8, 16, 24, 32]}
+    made = build({"type": "ResNetFeatures", "name": "resnet18", **sizes}, BACKBONES, "backbone")
+    found = made(torch.zeros(2, 3, 64, 96))
+    assert made.channels == (8, 16, 24, 32)
+    assert [tuple(each.shape[1:]) for each in found] == [
+        (8, 16, 24),
+        (16, 8, 12),
+        (24, 4, 6),
+        (32, 2, 3),
+    ]
+    assert len(made.trunk.layer2) == 2
 
 
 def request(height: int, width: int) -> ProposalRequest:

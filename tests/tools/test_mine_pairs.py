@@ -48,6 +48,24 @@ def test_drawn_scenes(mine, tmp_path):
     assert Image.open(pairs[0].filepath).size == (48, 48)
 
 
+def test_drawn_scenes_as_a_model_proposes_them(mine, tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps(MODEL))
+    words = ["--scenes", 2, "--side", 48, "--config", tmp_path / "model.json"]
+    assert mine(tmp_path / "out", *words) == 0
+    pairs = read_pairs(tmp_path / "out" / "pairs.tsv")
+    names = [region.name for seed in (0, 1) for region in draw_scene(seed).regions]
+    assert {pair.title for pair in pairs} <= set(names)
+    assert Image.open(pairs[0].filepath).size == (48, 48)
+
+
+def test_a_model_that_proposes_nothing(mine, tmp_path, capsys):
+    (tmp_path / "model.json").write_text(
+        json.dumps(MODEL | {"decode_head": {"type": "MaskClipHead"}})
+    )
+    assert mine(tmp_path / "out", "--scenes", 1, "--config", tmp_path / "model.json") == 1
+    assert "the model proposes no masks" in capsys.readouterr().err
+
+
 @pytest.fixture
 def captioned(tmp_path):
     """A drawn picture with captions in COCO's layout, and a model that proposes masks."""

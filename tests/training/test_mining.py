@@ -12,7 +12,7 @@ from ovseg.encoders.clip import build_clip
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError
 from ovseg.scenes.world import draw_scene
-from ovseg.training.mining import TEMPLATE, best_pairs, mine_picture
+from ovseg.training.mining import TEMPLATE, best_pairs, fitting_masks, mine_picture
 from ovseg.training.nouns import caption_nouns, noun_runs
 
 
@@ -45,6 +45,18 @@ def test_options_of_the_pairs():
     assert best_pairs(scores, mutual=True) == [(0, 1), (1, 2)]
     assert best_pairs(scores, most=1) == [(0, 1)]
     assert best_pairs(scores[:0]) == []
+
+
+def test_classes_get_the_masks_that_fit_them_best():
+    labels = np.full((4, 8), 255)
+    labels[:2, :4], labels[2:, :4] = 5, 9
+    masks = np.zeros((4, 4, 8), bool)
+    masks[0, :2, :4] = masks[1, :2, :3] = masks[3] = True
+    masks[2, 2:, :2] = True
+    assert fitting_masks(masks, labels) == [(0, 5), (2, 9)]
+    assert fitting_masks(masks, labels, least=0.6) == [(0, 5)]
+    assert fitting_masks(masks, np.full((4, 8), 255)) == []
+    assert fitting_masks(masks[:0], labels) == []
 
 
 def test_a_scene_gives_its_nouns_regions():
