@@ -74,7 +74,8 @@ def _span(line: Tensor) -> tuple[Tensor, Tensor]:
 def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
     """Stretch boxes around their centres, within the picture.
 
-    Corners are truncated toward zero, then clamped, as in the published code.
+    Corners are truncated toward zero, then clamped, as in the published code; a ratio below 1
+    leaves one pixel at least.
 
     Args:
         boxes: (K, 4) half-open.
@@ -92,7 +93,8 @@ def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
     centre, half = (low + high) * 0.5, (high - low) * ratio * 0.5
     limit = torch.tensor([size[1], size[0]], device=boxes.device)
     first = (centre - half).long().clamp(min=0)
-    return torch.cat([first, torch.minimum((centre + half).long(), limit)], 1)
+    last = torch.maximum((centre + half).long(), first + (high > low).long())
+    return torch.cat([first, torch.minimum(last, limit)], 1)
 
 
 def cut_regions(

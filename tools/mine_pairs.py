@@ -22,7 +22,7 @@ import torch
 
 from ovseg.config_files import read_model_spec
 from ovseg.encoders.text_bank import TextBank
-from ovseg.errors import ConfigError, DatasetError, OvsegError
+from ovseg.errors import ConfigError, DatasetError, InputError, OvsegError, RuntimeLimitError
 from ovseg.evaluation.drawn import class_map
 from ovseg.masked_regions import binarise
 from ovseg.pictures import read_picture
@@ -61,7 +61,11 @@ def caption_regions(options: argparse.Namespace) -> Iterator[Region]:
         nouns = caption_nouns(captions)
         if not nouns:
             continue
-        picture = read_picture(str(Path(options.pictures) / name)).pixels
+        try:
+            picture = read_picture(str(Path(options.pictures) / name)).pixels
+        except (InputError, RuntimeLimitError) as error:
+            print(f"mine_pairs: left out: {error}", file=sys.stderr)
+            continue
         yield from mine_picture(
             pipeline.clip,
             bank,
@@ -117,6 +121,8 @@ def read_captions(path: str | Path) -> dict[str, list[str]]:
 def _resize(prob: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     if tuple(prob.shape[1:]) == size:
         return prob
+    if not len(prob):
+        return prob.new_zeros(0, *size)
     maps = torch.nn.functional.interpolate(
         prob[None].float(), size, mode="bilinear", align_corners=False
     )[0]

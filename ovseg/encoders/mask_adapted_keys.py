@@ -20,7 +20,17 @@ from torch import Tensor
 
 from ovseg.errors import CheckpointError
 
-__all__ = ["LICENCE", "PROMPTS", "is_whole_model", "kinds_of", "place", "take_clip", "take_prompts"]
+__all__ = [
+    "LICENCE",
+    "PROMPTS",
+    "check_whole",
+    "is_whole_model",
+    "kinds_of",
+    "place",
+    "take_clip",
+    "take_prompts",
+    "warn_prompts_off",
+]
 
 LICENCE = "CC BY-NC 4.0 (non-commercial)"
 """Licence of the released weights."""
@@ -95,7 +105,17 @@ def place(spec: dict[str, Any], state: Mapping[str, Any], path: str | Path) -> N
             expected="CLIP, mask prompts, a proposal network, or all of them",
         )
     head = spec["decode_head"] = dict(spec["decode_head"])
+    learned = head["proposer"].get("type") == "MaskFormerProposer"
+    if kinds == {"proposals"} and not learned:
+        raise CheckpointError(
+            "a proposal network, and the model's masks come from elsewhere",
+            where=path,
+            expected=f"weights for a model with {head['proposer'].get('type')}",
+            fix="choose a model with MaskFormerProposer",
+        )
     if kinds & {"clip", "prompts"}:
+        if "prompts" not in kinds and head.get("prompts", True):
+            warn_prompts_off(path)
         head["prompts"] = "prompts" in kinds
         head["pretrained"] = path if head["prompts"] else None
     if "clip" in kinds:
@@ -103,12 +123,31 @@ def place(spec: dict[str, Any], state: Mapping[str, Any], path: str | Path) -> N
         if "words" in kinds:
             backbone.pop("tuned", None)
         spec["backbone"] = backbone
-    if "proposals" in kinds and "pretrained" in head["proposer"]:
+    if "proposals" in kinds and learned:
         head["proposer"] = {**head["proposer"], "pretrained": path}
+
+
+def warn_prompts_off(where: str | Path) -> None:
+    """Say that a file brings another CLIP, which the model's mask prompts do not belong to."""
+    warnings.warn(
+        f"{where} holds a CLIP without mask prompts: the model's own, which were tuned on another, "
+        "are switched off",
+        stacklevel=3,
+    )
 
 
 def _whole(state: Mapping[str, Tensor], where: str | Path) -> dict[str, Tensor]:
     """CLIP and prompts of a whole model, all other names accounted for."""
+    check_whole(state, where)
+    return {n.removeprefix(_CLIP): tensor for n, tensor in state.items() if n.startswith(_CLIP)}
+
+
+def check_whole(state: Mapping[str, Tensor], where: str | Path) -> None:
+    """Account for every name of a whole model, and tell the licence of the released ones.
+
+    Raises:
+        CheckpointError: names that belong to no part.
+    """
     known = (_CLIP, *_PROPOSALS, *_CONSTANTS)
     left_over = sorted(name for name in state if not name.startswith(known))
     if left_over:
@@ -119,6 +158,6 @@ def _whole(state: Mapping[str, Tensor], where: str | Path) -> dict[str, Tensor]:
         )
     warnings.warn(
         f"weights in the layout of OVSeg's released models, whose licence is {LICENCE}",
-        stacklevel=3,
+        # One place for all parts of a file, so that it is said once.
+        stacklevel=1,
     )
-    return {n.removeprefix(_CLIP): tensor for n, tensor in state.items() if n.startswith(_CLIP)}

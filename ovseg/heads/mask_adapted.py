@@ -7,6 +7,7 @@ adapted to such pictures, compares the cut-out with the words.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.mask_prompts import check_prompts, class_features, read_prompts, region_side
-from ovseg.errors import ConfigError
+from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
 from ovseg.inference.cleaned import CleanedScores
@@ -137,8 +138,8 @@ class MaskAdaptedClip(Head):
         return self
 
     def extra_queries(self, vocabulary: Vocabulary) -> tuple[str, ...]:
-        """One word alone has nothing to be better than: the demo's rule compares it with others."""
-        return (_OTHERS,) if self.rule == "best" and len(vocabulary.queries) == 1 else ()
+        """One class alone is better than nothing else: the demo's rule compares it with others."""
+        return (_OTHERS,) if self.rule == "best" and len(vocabulary.classes) == 1 else ()
 
     def region_features(
         self, clip: ClipEncoder, image: Tensor, prob: Tensor, batch: int = 32
@@ -153,7 +154,13 @@ class MaskAdaptedClip(Head):
 
         Returns:
             (K, E) unit rows.
+
+        Raises:
+            CheckpointError: prompts are on and there are none, or of another shape.
+            InputError: masks of another size than the picture.
         """
+        if self.prompts:
+            check_prompts(self.mask_embedding, clip.tower, "decode_head.pretrained")
         if not len(prob):
             return image.new_zeros(0, clip.embed_dim)
         hard = binarise(prob, self.mask_threshold)
@@ -181,7 +188,9 @@ class MaskAdaptedClip(Head):
 
         Raises:
             ConfigError: CLIP is left out, and the source of masks knows no words.
+            InputError: masks of another size than the picture, or scores of other words.
         """
+        _check_fit(proposals, tuple(image.shape[1:]), len(text))
         proposed = None
         if proposals.class_logits is not None:
             proposed = proposal_probs(proposals.class_logits)
@@ -228,7 +237,8 @@ class MaskAdaptedClip(Head):
         masks = proposals.prob
         scores = self.mask_scores(clip, image, proposals, text, batch)
         if self.rule == "best":
-            chosen = best_masks(scores, words)
+            owners = range(words) if vocabulary is None else vocabulary.query_class
+            chosen = best_masks(scores, owners)
             masks, scores = binarise(masks[chosen], self.mask_threshold), scores[chosen]
         painted = PaintedScores(masks, scores[:, :words].float())
         if vocabulary is None or vocabulary.background is None:
@@ -249,6 +259,23 @@ class MaskAdaptedClip(Head):
         )
 
 
+def _check_fit(proposals: MaskProposals, size: tuple[int, int], words: int) -> None:
+    """Refuse masks of another picture and scores of other words."""
+    seen, logits = tuple(proposals.prob.shape[1:]), proposals.class_logits
+    if seen != size:
+        raise InputError(
+            f"masks of {seen[0]} x {seen[1]} pixels",
+            where="proposals",
+            expected=f"those of the picture, {size[0]} x {size[1]}",
+        )
+    if logits is not None and logits.shape[1] != words + 1:
+        raise InputError(
+            f"class logits of shape {tuple(logits.shape)}",
+            where="proposals",
+            expected=f"({len(logits)}, {words + 1}): {words} words and 'no object'",
+        )
+
+
 def _covered(masks: Tensor) -> Tensor:
     """(h, w) bool: pixels that some mask has anything of."""
     return masks.any(0) if masks.dtype == torch.bool else (masks > 0).any(0)
@@ -261,8 +288,12 @@ def _check_options(
         "rule": (rule, rule in RULES, " or ".join(RULES)),
         "uncovered": (uncovered, uncovered in UNCOVERED, " or ".join(UNCOVERED)),
         "fill": (fill, fill in FILLS, " or ".join(FILLS)),
-        "mask_threshold": (mask_threshold, 0 <= mask_threshold < 1, "from 0 to below 1"),
-        "expand": (expand, 0 < expand < float("inf"), "above 0"),
+        "mask_threshold": (
+            mask_threshold,
+            isinstance(mask_threshold, Real) and 0 <= mask_threshold < 1,
+            "from 0 to below 1",
+        ),
+        "expand": (expand, isinstance(expand, Real) and 0 < expand < float("inf"), "above 0"),
     }
     for name, (value, right, expected) in checks.items():
         if not right:

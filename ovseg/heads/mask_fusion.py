@@ -6,6 +6,9 @@ section 3.1, and its published code. Q masks, of which K have a region; C words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Real
+
 import torch
 from torch import Tensor
 
@@ -54,19 +57,27 @@ def fuse(proposed: Tensor | None, seen: Tensor, valid: Tensor, weight: float) ->
     return scores if alone else proposed ** (1 - weight) * scores**weight
 
 
-def best_masks(scores: Tensor, words: int) -> Tensor:
-    """Keep the best mask of every word, as the published demo does for words of one's own.
+def best_masks(scores: Tensor, owners: Sequence[int]) -> Tensor:
+    """Keep the best mask of every class, as the published demo does for words of one's own.
 
     Args:
         scores: (Q, C) of `fuse`.
-        words: how many of the C are asked for; the rest are there to compare with.
+        owners: class ids of the first of the C words, synonyms have the same; the rest are there
+            to compare with.
 
     Returns:
         (Q) bool.
+
+    Example:
+        >>> scores = torch.tensor([[0.1, 0.9, 0.2], [0.8, 0.0, 0.3]])
+        >>> best_masks(scores, [0, 0]).tolist(), best_masks(scores, [0, 1]).tolist()
+        ([True, False], [True, True])
     """
     chosen = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    if len(scores):
-        chosen[scores[:, :words].argmax(0)] = True
+    asked = scores[:, : len(owners)]
+    ids = torch.tensor(list(owners), device=scores.device)
+    for each in ids.unique() if len(scores) else ():
+        chosen[asked[:, ids == each].amax(1).argmax()] = True
     return chosen
 
 
@@ -76,5 +87,5 @@ def check_weight(weight: float) -> None:
     Raises:
         ConfigError: it is.
     """
-    if not 0 <= weight <= 1:
-        raise ConfigError(f"weight {weight}", where="decode_head.weight", expected="from 0 to 1")
+    if not (isinstance(weight, Real) and 0 <= weight <= 1):
+        raise ConfigError(f"weight {weight!r}", where="decode_head.weight", expected="from 0 to 1")

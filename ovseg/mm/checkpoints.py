@@ -25,7 +25,14 @@ from torch import Tensor, nn
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.keys import to_open_clip, unwrap
 from ovseg.encoders.loading import fit_positions
-from ovseg.encoders.mask_adapted_keys import PROMPTS, is_whole_model, take_clip, take_prompts
+from ovseg.encoders.mask_adapted_keys import (
+    PROMPTS,
+    is_whole_model,
+    kinds_of,
+    take_clip,
+    take_prompts,
+    warn_prompts_off,
+)
 from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict
 from ovseg.errors import CheckpointError
 from ovseg.heads import MaskAdaptedClip
@@ -102,8 +109,13 @@ def take_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[st
     Returns:
         The head's weights under their full names; none where the file is no such one.
     """
-    whole = is_whole_model(state)
-    if not isinstance(core, MaskAdaptedClip) or not (whole or PROMPTS in state):
+    if not isinstance(core, MaskAdaptedClip):
+        return {}
+    whole, kinds = is_whole_model(state), kinds_of(state)
+    if core.prompts and "clip" in kinds and "prompts" not in kinds:
+        warn_prompts_off("the checkpoint")
+        core.prompts, core.mask_embedding = False, None
+    if not (whole or PROMPTS in state):
         return {}
     own = core.source.released(state) if whole else {}
     own = {f"source.{name}": tensor for name, tensor in own.items()}

@@ -46,8 +46,10 @@ class GivenProposer(Proposer):
         Raises:
             InputError: something else.
         """
-        given = torch.as_tensor(np.asarray(masks))
-        if given.ndim == 2 and not given.is_floating_point() and given.dtype != torch.bool:
+        array = np.asarray(masks)
+        # torch knows few operations on unsigned integers of 16 bits.
+        given = torch.as_tensor(array.astype(np.int64) if array.dtype.kind in "iu" else array)
+        if given.ndim == 2 and given.dtype == torch.int64:
             given = masks_of_labels(given)
         if given.ndim != 3 or not (given.is_floating_point() or given.dtype == torch.bool):
             raise InputError(
@@ -87,7 +89,7 @@ def masks_of_labels(labels: Tensor) -> Tensor:
     """Take a label map apart.
 
     Args:
-        labels: (H, W) integers; 255 and 65535 stand for no label.
+        labels: (H, W) integers; 255, 65535 and what is below 0 stand for no label.
 
     Returns:
         (Q, H, W) bool, one mask a label that occurs, in ascending order.
@@ -96,7 +98,7 @@ def masks_of_labels(labels: Tensor) -> Tensor:
         >>> masks_of_labels(torch.tensor([[4, 4, 255], [0, 4, 0]])).int().tolist()
         [[[0, 0, 0], [1, 0, 1]], [[1, 1, 0], [0, 1, 0]]]
     """
-    found = [value for value in labels.unique().tolist() if value not in _NO_LABEL]
+    found = [value for value in labels.unique().tolist() if value >= 0 and value not in _NO_LABEL]
     return labels == torch.tensor(found, dtype=labels.dtype).view(-1, 1, 1)
 
 

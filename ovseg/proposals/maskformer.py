@@ -13,6 +13,7 @@ from torch.nn import functional
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.hub import find_file
 from ovseg.encoders.loading import load_strict
+from ovseg.encoders.mask_adapted_keys import check_whole, is_whole_model
 from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.plain_data import build
@@ -102,8 +103,11 @@ class MaskFormerProposer(Proposer):
         self.network = MaskFormer(build(backbone, BACKBONES, "backbone"), embed_dim, **(head or {}))
         if pretrained is not None:
             path = _local(pretrained)
-            state = to_maskformer(read_state_dict(path), self.network.backbone)
-            load_strict(self.network, state, where=path)
+            given = read_state_dict(path)
+            if is_whole_model(given):
+                check_whole(given, path)
+            state = to_maskformer(given, self.network.backbone)
+            load_strict(self.network, _counters(self.network) | state, where=path)
 
     def check(self, clip: ClipEncoder) -> None:
         """Refuse an encoder of another width.
@@ -182,13 +186,14 @@ def load_backbone(backbone: nn.Module, pretrained: str | Path) -> None:
     }
     renamed = to_maskformer(state, backbone)
     given = {key.removeprefix("backbone."): value for key, value in renamed.items()}
-    # Detectron2's files have no counters of batches, which count nothing here.
-    new = {
-        key: value
-        for key, value in backbone.state_dict().items()
-        if "norms." in key or key.endswith("num_batches_tracked")
-    }
-    load_strict(backbone, new | given, where=path)
+    new = {key: value for key, value in backbone.state_dict().items() if "norms." in key}
+    load_strict(backbone, _counters(backbone) | new | given, where=path)
+
+
+def _counters(network: nn.Module) -> dict[str, Tensor]:
+    """Counters of batches, which count nothing here: Detectron2's files may have none."""
+    state = network.state_dict()
+    return {name: each for name, each in state.items() if name.endswith("num_batches_tracked")}
 
 
 def _local(pretrained: str | Path) -> Path:

@@ -132,7 +132,8 @@ def test_a_file_is_named_where_it_belongs(parts):
     assert spec["backbone"] == {"pretrained": "old", "tuned": "older"}
     assert spec["decode_head"]["pretrained"] == "new"
     spec = spec_of(proposer=network)
-    place(spec, {"visual.conv1.weight": prompts}, "new")
+    with pytest.warns(UserWarning, match="switched off"):
+        place(spec, {"visual.conv1.weight": prompts}, "new")
     assert spec["backbone"] == {"pretrained": "old", "tuned": "new"}
     assert spec["decode_head"] == {"prompts": False, "pretrained": None, "proposer": network}
     with pytest.raises(CheckpointError, match="nothing for mask-adapted CLIP"):
@@ -156,3 +157,11 @@ def test_a_checkpoint_of_the_command_line_reaches_tower_and_head(parts, whole, t
     model.pipeline.head.source.give(np.ones((1, 32, 32), bool))
     found = model.segment(np.zeros((32, 32, 3), np.uint8), ["cat", "dog"])
     assert np.isfinite(found.scores).all()
+
+
+def test_a_proposal_network_goes_to_a_model_that_has_one(parts):
+    spec = spec_of(proposer={"type": "MaskFormerProposer"})
+    place(spec, {"no_object": parts[2]}, "new")
+    assert spec["decode_head"]["proposer"]["pretrained"] == "new"
+    with pytest.raises(CheckpointError, match="masks come from elsewhere"):
+        place(spec_of(), {"no_object": parts[2]}, "new")

@@ -5,7 +5,7 @@ from torch import nn
 
 from ovseg.encoders.clip import build_clip
 from ovseg.encoders.mask_prompts import new_prompts, region_side
-from ovseg.errors import CheckpointError, ConfigError
+from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode
 from ovseg.inference.windows import slide, whole
@@ -157,6 +157,15 @@ def test_the_demo_rule_paints_the_best_mask_of_every_word_hard(clip, image, text
     torch.testing.assert_close(painted(head, clip, image, text), expected)
 
 
+def test_synonyms_share_the_mask_of_their_class(clip, image, text):
+    proposals = MaskProposals(soft((0, 9), (9, 20), (20, 40)))
+    head = head_with(proposals, rule="best", weight=0.0)
+    words = Vocabulary.parse("sky; heaven; air")
+    assert head.extra_queries(words) == ("others",)
+    found = painted(head, clip, image, text, vocabulary=words)
+    assert [bool(found[:, :, column].any()) for column in (0, 9, 20)].count(True) == 1
+
+
 def test_one_class_alone(tiny_clip_files):
     config, weights = tiny_clip_files
     picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
@@ -225,6 +234,8 @@ def test_windows_are_refused(clip, image, text):
         ("uncovered", "ignore"),
         ("fill", "black"),
         ("expand", 0.0),
+        ("expand", "x"),
+        ("weight", "x"),
         ("temperature", 0.0),
     ],
 )
@@ -236,3 +247,26 @@ def test_settings_out_of_range_are_refused(name, value):
 def test_prompts_that_are_on_but_nowhere_are_an_error(clip):
     with pytest.raises(CheckpointError, match="there is no prompt tensor"):
         MaskAdaptedClip(GIVEN).check(clip)
+    proposals = MaskProposals(blocks((0, 9)))
+    with pytest.raises(CheckpointError, match="there is no prompt tensor"):
+        head_with(proposals, prompts=True).region_features(
+            clip, torch.rand(3, *SIZE), proposals.prob
+        )
+
+
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_proposals_that_do_not_fit_are_refused(clip, image, text, ensemble):
+    logits = torch.zeros(1, len(text) + 1)
+    small = MaskProposals(torch.ones(1, 16, 20), logits)
+    with pytest.raises(InputError, match=r"masks of 16 x 20 pixels"):
+        head_with(small, ensemble=ensemble).mask_scores(clip, image, small, text)
+    other = MaskProposals(torch.ones(1, *SIZE), logits[:, 1:])
+    with pytest.raises(InputError, match="'no object'"):
+        head_with(other, ensemble=ensemble).mask_scores(clip, image, other, text)
+
+
+def test_a_small_factor_leaves_a_pixel(clip, image):
+    dot = torch.zeros(1, *SIZE, dtype=torch.bool)
+    dot[0, 3, 5] = True
+    found = head_with(None, expand=0.5).region_features(clip, image, dot)
+    torch.testing.assert_close(found, head_with(None).region_features(clip, image, dot))

@@ -86,6 +86,7 @@ def segmentor(tiny_clip_files):
         }
     )
     head = model.pipeline.head
+    head.prompts = True
     head.mask_embedding = torch.nn.Parameter(new_prompts(model.pipeline.clip.tower))
     return model.eval()
 
@@ -114,6 +115,18 @@ def test_released_checkpoints_reach_tower_and_prompts(segmentor):
     assert (segmentor.pipeline.head.mask_embedding == 2).all()
     with pytest.raises(CheckpointError, match="mask_embedding"):
         segmentor.load_state_dict({"visual.mask_embedding": prompts[:, :3]})
+
+
+@pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
+@pytest.mark.parametrize("whole", [True, False])
+def test_another_clip_switches_the_prompts_off(segmentor, whole):
+    own = segmentor.pipeline.clip.model.state_dict()
+    state = {name: torch.full_like(tensor, 0.01) for name, tensor in own.items()}
+    with pytest.warns(UserWarning, match="switched off"):
+        segmentor.load_state_dict(whole_model(state, None) if whole else state)
+    assert (segmentor.pipeline.clip.model.visual.proj == 0.01).all()
+    assert segmentor.pipeline.head.mask_embedding is None
+    assert not segmentor.pipeline.head.prompts
 
 
 def test_windows_of_mmseg_are_refused(segmentor):

@@ -22,6 +22,15 @@ def test_a_label_map_gives_a_mask_a_label(tmp_path):
     assert found.prob.int().tolist() == MASKS
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.int64])
+def test_label_maps_of_any_integers(kind):
+    given = GivenProposer()
+    labels = LABELS.astype(kind)
+    labels[LABELS == 255] = 65535 if kind == np.uint16 else -1
+    given.give(labels)
+    assert given.propose(request()).prob.int().tolist() == MASKS
+
+
 def test_masks_of_a_file_come_at_test_size(tmp_path):
     np.savez(tmp_path / "masks.npz", masks=np.array(MASKS, bool))
     picture = np.zeros((2, 3, 3), np.uint8)

@@ -78,7 +78,8 @@ def released(tmp_path: Path) -> tuple[Path, SwinTransformer]:
 @torch.no_grad()
 def test_released_swin(released: tuple[Path, SwinTransformer]) -> None:
     path, swin = released
-    made = MaskFormerProposer({"type": "SwinFeatures", **SWIN}, 64, str(path), SMALL)
+    with pytest.warns(UserWarning, match="non-commercial"):
+        made = MaskFormerProposer({"type": "SwinFeatures", **SWIN}, 64, str(path), SMALL)
     ours = made.network.backbone.eval()
     swin.eval()
     image = torch.randn(1, 3, 160, 128)
@@ -152,6 +153,7 @@ def test_other_width_is_refused() -> None:
         made.check(request(8, 8).clip)
 
 
+@pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
 def test_missing_and_left_over_names(released: tuple[Path, SwinTransformer]) -> None:
     path, _ = released
     state = torch.load(path, weights_only=True)["model"]

@@ -91,6 +91,18 @@ def test_captions(mine, captioned, tmp_path):
     assert all(any(pair.title in name for name in names) for pair in pairs)
 
 
+def test_a_broken_picture_is_left_out(mine, captioned, tmp_path, capsys):
+    words, _ = captioned
+    content = json.loads((tmp_path / "captions.json").read_text())
+    content["images"].insert(0, {"id": 6, "file_name": "cut.png"})
+    content["annotations"].insert(0, {"image_id": 6, "caption": "A red car."})
+    (tmp_path / "captions.json").write_text(json.dumps(content))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:600])
+    assert mine(tmp_path / "out", *words) == 0
+    assert read_pairs(tmp_path / "out" / "pairs.tsv")
+    assert "left out" in capsys.readouterr().err
+
+
 def test_captions_of_another_layout(mine, captioned, tmp_path, capsys):
     (tmp_path / "captions.json").write_text("[1]")
     assert mine(tmp_path / "out", *captioned[0]) == 1
