@@ -24,6 +24,7 @@ from ovseg.mm.checkpoints import (
 )
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.proposals.given import GivenProposer
 from ovseg.training.recipes import build_recipe
 from ovseg.visualize.palette import distinct_colours
 from ovseg.vocabulary import Vocabulary
@@ -185,6 +186,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         Raises:
             ConfigError: the pictures are normalised.
             PromptError: there is no vocabulary.
+            InputError: masks of the ground truth that are of another size than the picture.
         """
         refuse_normalised(inputs)
         samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
@@ -200,6 +202,9 @@ class OpenVocabSegmentor(BaseSegmentor):
         if tuple(picture.shape[1:]) == size:
             pixels = picture.round().byte().permute(1, 2, 0).cpu().numpy()
             image = self.pipeline.prepare(pixels)
+        source = getattr(self.pipeline.head, "source", None)
+        if isinstance(source, GivenProposer) and source.wants_truth:
+            source.give(_truth(sample))
         found = self.pipeline.predict(
             image, self.vocabulary, size, picture=pixels, want_scores=False
         )
@@ -260,6 +265,21 @@ def _without_padding(picture: Tensor, meta: Mapping[str, Any]) -> Tensor:
     padding = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
     left, right, top, bottom = (int(side) for side in padding)
     return picture[:, top : picture.shape[1] - bottom, left : picture.shape[2] - right]
+
+
+def _truth(sample: SegDataSample) -> Tensor:
+    """Labels (H, W) of a picture, flipped as the picture is.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if "gt_sem_seg" not in sample:
+        raise ConfigError(
+            "masks of the ground truth, and the pictures have no labels",
+            where="model.decode_head.proposer.masks",
+            fix="evaluate on a data set with labels, or choose another source of masks",
+        )
+    return _unflip(sample.gt_sem_seg.data.long(), sample.metainfo)[0].cpu()
 
 
 def _unflip(maps: Tensor, meta: Mapping[str, Any]) -> Tensor:

@@ -12,7 +12,10 @@ from ovseg.errors import ConfigError, InputError
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import resize_masks
 
-__all__ = ["GivenProposer", "masks_of_labels"]
+__all__ = ["GROUND_TRUTH", "GivenProposer", "masks_of_labels"]
+
+GROUND_TRUTH = "ground_truth"
+"""Stands for the masks of each picture's labels."""
 
 _NO_LABEL = (255, 65535)
 
@@ -22,7 +25,9 @@ class GivenProposer(Proposer):
 
     Args:
         masks: a file, for one picture: `.npz` with an array `masks` as `give` takes them, or a
-            label map (8 or 16 bit picture), of which every label is a mask. None: `give` follows.
+            label map (8 or 16 bit picture), of which every label is a mask. "ground_truth": `ovseg
+            test` gives every picture's labels, which tells how well regions are named where
+            masks are perfect. None: `give` follows.
 
     Raises:
         InputError: the file cannot be used.
@@ -33,8 +38,13 @@ class GivenProposer(Proposer):
         super().__init__()
         self.masks = masks
         self._given: Tensor | None = None
-        if masks is not None:
+        if masks is not None and not self.wants_truth:
             self.give(_read(Path(masks)))
+
+    @property
+    def wants_truth(self) -> bool:
+        """Whether the masks are those of each picture's labels."""
+        return self.masks == GROUND_TRUTH
 
     def give(self, masks: np.ndarray | Tensor) -> None:
         """Propose these masks from now on.
@@ -72,7 +82,8 @@ class GivenProposer(Proposer):
             raise ConfigError(
                 "no masks are given",
                 where="decode_head.proposer.masks",
-                fix="name a file, or call give(masks) before each picture",
+                fix="name a file, or call give(masks) before each picture; "
+                "ground_truth is for ovseg test",
             )
         size = request.size if request.picture is None else request.picture.shape[:2]
         seen = tuple(self._given.shape[1:])

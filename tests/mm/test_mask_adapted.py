@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
 from ovseg.datasets import find_benchmark
 from ovseg.encoders.clip import build_clip
@@ -16,6 +18,7 @@ from ovseg.errors import CheckpointError, ConfigError
 from ovseg.mm.plain import plain
 from ovseg.pipeline import HEADS
 from ovseg.plain_data import arguments_of
+from ovseg.proposals.given import GivenProposer
 from ovseg.segmenter import load
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import entry
@@ -98,6 +101,24 @@ def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
     assert found.seg_logits.data.shape == (3, 30, 44)
     agreed = found.seg_logits.data.argmax(0) == found.pred_sem_seg.data[0]
     assert agreed.float().mean() > 0.999
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_masks_of_the_ground_truth(segmentor, flip):
+    head = segmentor.pipeline.head
+    head.prompts, head.mask_embedding, head.source = False, None, GivenProposer("ground_truth")
+    picture = torch.randint(0, 256, (1, 3, 30, 44)).float()
+    labels = torch.full((1, 30, 44), 255)
+    labels[:, :, :20], labels[:, 10:, 20:] = 1, 0
+    sample = SegDataSample(gt_sem_seg=PixelData(data=labels))
+    if flip:
+        sample.set_metainfo({"flip": True, "flip_direction": "horizontal"})
+    segmentor.predict(picture.flip(3) if flip else picture, [sample])
+    # CLIP may name a region wrongly, but names all of it alike.
+    found = sample.pred_sem_seg.data[0]
+    assert len(found[:, :20].unique()) == len(found[10:, 20:].unique()) == 1
+    with pytest.raises(ConfigError, match="the pictures have no labels"):
+        segmentor.predict(picture)
 
 
 @pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
