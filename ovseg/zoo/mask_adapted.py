@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ovseg.zoo.entry import ModelEntry, Weights, segmentor
-from ovseg.zoo.weights import OVSEG_R101, OVSEG_SWIN_B, TINY_CLIP, TINY_PROMPTS
+from ovseg.zoo.weights import OVSEG_R101, OVSEG_SWIN_B, TINY_CLIP, TINY_PROMPTS, TINY_PROPOSER
 
 
 def _released(
@@ -76,21 +76,37 @@ ENTRIES = (
     ModelEntry(
         name="mask-adapted-clip-tiny",
         method="mask-adapted CLIP",
-        summary="offline demo: MaskCLIP with PAMR proposes, CLIP judges; drawn world only",
-        weights=(TINY_CLIP, TINY_PROMPTS),
+        summary="offline demo: a tiny MaskFormer proposes, CLIP judges; drawn world only",
+        weights=(TINY_CLIP, TINY_PROMPTS, TINY_PROPOSER),
         spec=segmentor(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
             {
                 "type": "MaskAdaptedClipHead",
                 "proposer": {
-                    "type": "ComponentProposer",
-                    "head": {"type": "MaskClipHead", "temperature": 20.0},
-                    "windows": {"mode": "slide", "crop_size": 112, "stride": 56},
-                    "refiner": {"type": "PamrRefiner"},
-                    "min_area": 0.005,
+                    "type": "MaskFormerProposer",
+                    "backbone": {
+                        "type": "ResNetFeatures",
+                        "name": "resnet18",
+                        "stem": 16,
+                        "dilations": (1,),
+                        "layers": (2, 2, 2, 1),
+                        "widths": (32, 64, 128, 192),
+                    },
+                    "embed_dim": 64,
+                    "pretrained": f"asset:{TINY_PROPOSER.asset}",
+                    "head": {
+                        "queries": 20,
+                        "width": 64,
+                        "layers": 3,
+                        "heads": 4,
+                        "feedforward": 256,
+                        "class_hidden": 128,
+                        "groups": 8,
+                        "dropout": 0.0,
+                    },
                 },
                 "pretrained": f"asset:{TINY_PROMPTS.asset}",
-                "weight": 0.35,
+                "weight": 0.5,
                 "temperature": 20.0,
             },
             "photo",

@@ -118,6 +118,12 @@ TINY_PROMPTS = Weights(
     size="0.3 MB",
     asset="mask_prompts_tiny.safetensors",
 )
+TINY_PROPOSER = Weights(
+    name="tiny MaskFormer of the drawn world",
+    licence="Apache-2.0",
+    size="4 MB",
+    asset="maskformer_tiny.safetensors",
+)
 TINY_DINO = Weights(
     name="tiny DINO of the drawn world",
     licence="Apache-2.0",

@@ -78,7 +78,7 @@ def test_a_table_that_is_not_there(train, tmp_path, capsys):
 def test_proposals(train, tmp_path):
     status, folder = train(PROPOSALS, "train_dataloader.dataset.count=4")
     assert status == 0
-    assert {"loss_class", "loss_mask_0", "loss_dice_1"} <= set(rows(folder)[0])
+    assert {"loss_class", "loss_mask_0", "loss_dice_1", "loss_pixel"} <= set(rows(folder)[0])
     from mmengine.config import Config
 
     model = plain(Config.fromfile(PROPOSALS).model.to_dict())
