@@ -1,7 +1,7 @@
 """Write pairs of regions and words, which train mask-adapted CLIP.
 
-Regions of drawn scenes, their true masks and names; with --config, for every class the mask among
-those that a model proposes which fits the true one best:
+Regions of drawn scenes, their true masks and names; with --config also, for every class, the mask
+among those that a model proposes which fits the true one best:
     python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112 [--config CONFIG]
 
 Nouns of captions (COCO's JSON) with the masks that a model proposes and the CLIP under it judges:
@@ -38,17 +38,15 @@ from ovseg.vocabulary import Vocabulary
 def scene_regions(options: argparse.Namespace) -> Iterator[Region]:
     """Regions of the first drawn scenes of the training split."""
     pipeline = _proposing(options) if options.config else None
-    words = Vocabulary.from_names(CLASSES)
     for seed in SPLITS["train"][: options.scenes]:
         scene = draw_scene(seed)
-        if pipeline is None:
-            masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
-            names = [region.name for region in scene.regions]
-        else:
-            masks = propose(pipeline, scene.image, words)
-            pairs = fitting_masks(masks, class_map(scene, CLASSES))
-            masks = masks[[place for place, _ in pairs]]
-            names = [CLASSES[number] for _, number in pairs]
+        masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
+        names = [region.name for region in scene.regions]
+        if pipeline is not None:
+            proposed = propose(pipeline, scene.image, Vocabulary.from_names(CLASSES))
+            pairs = fitting_masks(proposed, class_map(scene, CLASSES))
+            masks = np.concatenate([masks, proposed[[place for place, _ in pairs]]])
+            names += [CLASSES[number] for _, number in pairs]
         kept = np.flatnonzero(worth_keeping(masks))
         yield from cut_stored(scene.image, masks[kept], [names[k] for k in kept], options.side)
 

@@ -1,5 +1,6 @@
-# Mask prompts of the bundled tiny CLIP, tuned on the regions of drawn scenes and their names.
-#     python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112
+# Mask prompts of the bundled tiny CLIP, tuned on regions of drawn scenes, true ones and proposed.
+#     python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112 \
+#         --config configs/scenes/mask_adapted_tiny.py
 #     ovseg train configs/mask_adapted/mask_adapted_tiny_scenes.py --work-dir run
 # There are only 40 names: equal ones in a batch are no negatives of each other.
 # Where the variable OVSEG_DATA is set, it stands for the folder data/.

@@ -13,7 +13,7 @@ model = dict(
             head={{_base_.proposal_head}},
         ),
         pretrained="asset:mask_prompts_tiny.safetensors",
-        weight=0.5,
+        weight=0.7,
         temperature=20.0,
     ),
     test_cfg=dict(_delete_=True, mode="whole", short_side=224, resize="pillow", window_batch=32),

@@ -106,7 +106,7 @@ ENTRIES = (
                     },
                 },
                 "pretrained": f"asset:{TINY_PROMPTS.asset}",
-                "weight": 0.5,
+                "weight": 0.7,
                 "temperature": 20.0,
             },
             "photo",

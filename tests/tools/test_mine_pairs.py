@@ -48,14 +48,14 @@ def test_drawn_scenes(mine, tmp_path):
     assert Image.open(pairs[0].filepath).size == (48, 48)
 
 
-def test_drawn_scenes_as_a_model_proposes_them(mine, tmp_path):
+def test_drawn_scenes_with_what_a_model_proposes(mine, tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(MODEL))
-    words = ["--scenes", 2, "--side", 48, "--config", tmp_path / "model.json"]
-    assert mine(tmp_path / "out", *words) == 0
-    pairs = read_pairs(tmp_path / "out" / "pairs.tsv")
-    names = [region.name for seed in (0, 1) for region in draw_scene(seed).regions]
-    assert {pair.title for pair in pairs} <= set(names)
-    assert Image.open(pairs[0].filepath).size == (48, 48)
+    words = ["--scenes", 2, "--side", 48]
+    assert mine(tmp_path / "true", *words) == 0
+    assert mine(tmp_path / "both", *words, "--config", tmp_path / "model.json") == 0
+    true, both = (read_pairs(tmp_path / name / "pairs.tsv") for name in ("true", "both"))
+    assert len(both) > len(true)
+    assert {pair.title for pair in both} == {pair.title for pair in true}
 
 
 def test_a_model_that_proposes_nothing(mine, tmp_path, capsys):
