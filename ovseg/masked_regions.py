@@ -23,6 +23,7 @@ __all__ = [
     "expand_boxes",
     "keep_flags",
     "mask_boxes",
+    "require_picture_size",
 ]
 
 
@@ -97,6 +98,19 @@ def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
     return torch.cat([first, torch.minimum(last, limit)], 1)
 
 
+def require_picture_size(masks: Tensor, image: Tensor) -> None:
+    """Refuse masks (K, h, w) of another size than the picture (3, h, w).
+
+    Raises:
+        InputError: they are.
+    """
+    if masks.shape[1:] != image.shape[1:]:
+        raise InputError(
+            f"masks of {masks.shape[1]} x {masks.shape[2]} pixels",
+            expected=f"those of the picture, {image.shape[1]} x {image.shape[2]}",
+        )
+
+
 def cut_regions(
     image: Tensor,
     keep: Tensor,
@@ -128,11 +142,7 @@ def cut_regions(
         tensor([[1., 1.],
                 [0., 0.]])
     """
-    if keep.shape[1:] != image.shape[1:]:
-        raise InputError(
-            f"masks of {keep.shape[1]} x {keep.shape[2]} pixels",
-            expected=f"those of the picture, {image.shape[1]} x {image.shape[2]}",
-        )
+    require_picture_size(keep, image)
     pixels = image.new_empty(len(keep), 3, side, side)
     masks = image.new_empty(len(keep), side, side)
     for number, (left, top, right, bottom) in enumerate(boxes.tolist()):

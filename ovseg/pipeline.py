@@ -26,7 +26,7 @@ from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
 from ovseg.refine import REFINERS, Refiner
-from ovseg.rgb import require_rgb
+from ovseg.rgb import require_rgb, to_pixels
 from ovseg.vocabulary import Vocabulary
 
 __all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
@@ -447,7 +447,7 @@ def _resize(picture: np.ndarray, size: tuple[int, int], rule: str) -> np.ndarray
 
 
 def _picture_of(image: Tensor, size: tuple[int, int]) -> np.ndarray:
-    picture = (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    picture = to_pixels(image)
     if picture.shape[:2] == size:
         return picture
     return _resize(picture, size, "opencv")

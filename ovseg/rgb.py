@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from ovseg.errors import InputError
 
-__all__ = ["require_rgb"]
+__all__ = ["require_rgb", "to_pixels"]
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """Turn a picture (3, H, W) in [0, 1] into (H, W, 3) uint8."""
+    return (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
 
 
 def require_rgb(picture: np.ndarray) -> None:

@@ -38,12 +38,13 @@ from ovseg.vocabulary import Vocabulary
 def scene_regions(options: argparse.Namespace) -> Iterator[Region]:
     """Regions of the first drawn scenes of the training split."""
     pipeline = _proposing(options) if options.config else None
+    words = Vocabulary.from_names(CLASSES)
     for seed in SPLITS["train"][: options.scenes]:
         scene = draw_scene(seed)
         masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
         names = [region.name for region in scene.regions]
         if pipeline is not None:
-            proposed = propose(pipeline, scene.image, Vocabulary.from_names(CLASSES))
+            proposed = propose(pipeline, scene.image, words)
             pairs = fitting_masks(proposed, class_map(scene, CLASSES))
             masks = np.concatenate([masks, proposed[[place for place, _ in pairs]]])
             names += [CLASSES[number] for _, number in pairs]

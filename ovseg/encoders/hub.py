@@ -17,7 +17,14 @@ from ovseg.encoders.fetch import (
 )
 from ovseg.errors import CheckpointError, ConfigError
 
-__all__ = ["WeightSource", "asset_path", "find_file", "find_weights"]
+__all__ = [
+    "WeightSource",
+    "asset_path",
+    "find_file",
+    "find_weights",
+    "json_path",
+    "read_json",
+]
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 

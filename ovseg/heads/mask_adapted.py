@@ -29,6 +29,7 @@ from ovseg.masked_regions import (
     expand_boxes,
     keep_flags,
     mask_boxes,
+    require_picture_size,
 )
 from ovseg.plain_data import build
 from ovseg.proposals import PROPOSERS, MaskProposals, ProposalRequest
@@ -190,10 +191,8 @@ class MaskAdaptedClip(Head):
             ConfigError: CLIP is left out, and the source of masks knows no words.
             InputError: masks of another size than the picture, or scores of other words.
         """
-        _check_fit(proposals, tuple(image.shape[1:]), len(text))
-        proposed = None
-        if proposals.class_logits is not None:
-            proposed = proposal_probs(proposals.class_logits)
+        require_picture_size(proposals.prob, image)
+        proposed = _proposed(proposals.class_logits, len(text))
         if not self.ensemble:
             if proposed is None:
                 raise ConfigError(
@@ -259,21 +258,21 @@ class MaskAdaptedClip(Head):
         )
 
 
-def _check_fit(proposals: MaskProposals, size: tuple[int, int], words: int) -> None:
-    """Refuse masks of another picture and scores of other words."""
-    seen, logits = tuple(proposals.prob.shape[1:]), proposals.class_logits
-    if seen != size:
-        raise InputError(
-            f"masks of {seen[0]} x {seen[1]} pixels",
-            where="proposals",
-            expected=f"those of the picture, {size[0]} x {size[1]}",
-        )
-    if logits is not None and logits.shape[1] != words + 1:
+def _proposed(logits: Tensor | None, words: int) -> Tensor | None:
+    """Probabilities of the source; None where it knows no words.
+
+    Raises:
+        InputError: it knows other words.
+    """
+    if logits is None:
+        return None
+    if logits.shape[1] != words + 1:
         raise InputError(
             f"class logits of shape {tuple(logits.shape)}",
             where="proposals",
             expected=f"({len(logits)}, {words + 1}): {words} words and 'no object'",
         )
+    return proposal_probs(logits)
 
 
 def _covered(masks: Tensor) -> Tensor:

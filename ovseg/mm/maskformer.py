@@ -11,7 +11,6 @@ from mmengine.model import BaseModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ovseg.encoders.clip import build_clip
 from ovseg.encoders.text_bank import TextBank
@@ -20,7 +19,7 @@ from ovseg.mm.backbone import refuse_normalised
 from ovseg.mm.plain import plain
 from ovseg.plain_data import arguments_of, build
 from ovseg.proposals.backbones import BACKBONES
-from ovseg.proposals.maskformer import STRIDE, MaskFormer, load_backbone
+from ovseg.proposals.maskformer import MaskFormer, load_backbone, pad_to_stride
 from ovseg.proposals.maskformer_head import Queries, proposal_logits
 from ovseg.training.mask_losses import WEIGHTS, mask_losses, pixel_loss, targets_of_labels
 from ovseg.vocabulary import Vocabulary
@@ -92,7 +91,8 @@ class MaskFormerModel(BaseModel):
             ConfigError: the pictures are normalised.
         """
         refuse_normalised(inputs)
-        labels = torch.stack([_padded(s.gt_sem_seg.data[0].long()) for s in data_samples])
+        labels = torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
+        labels = pad_to_stride(labels, value=255)
         features = self.network.features(inputs)
         pixels = self.network.head.pixel_decoder(features)
         layers = self.network.head.decode(features[-1], pixels)
@@ -125,12 +125,3 @@ class MaskFormerModel(BaseModel):
             for name, part in state.items()
             if name.startswith(prefix)
         }
-
-
-def _padded(labels: Tensor) -> Tensor:
-    """Labels (H, W) over all that the network sees; its padding belongs to no class.
-
-    Pictures are padded to multiples of the stride.
-    """
-    height, width = labels.shape
-    return functional.pad(labels, (0, -width % STRIDE, 0, -height % STRIDE), value=255)

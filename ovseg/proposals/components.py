@@ -21,6 +21,7 @@ from ovseg.inference.settings import InferenceSettings
 from ovseg.plain_data import build, check_keys
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import large_first
+from ovseg.rgb import to_pixels
 
 __all__ = ["ComponentProposer", "connected_parts"]
 
@@ -122,9 +123,8 @@ class ComponentProposer(Proposer):
         merged = {**options, "query_class": _query_classes(request)}
         found = decode(scores, grid, size, want_scores=False, **merged)
         if self.sharpen is not None:
-            picture = (request.image * 255).round().clamp(0, 255).byte().permute(1, 2, 0)
             wanted = partial(maps, scores, grid, size, **merged)
-            found = self.sharpen.refine(picture.cpu().numpy(), found, wanted)
+            found = self.sharpen.refine(to_pixels(request.image), found, wanted)
         cells = tuple(-(-side // clip.patch_size) for side in size)
         return found.labels, maps(scores, grid, cells, range(queries), **options)
 

@@ -21,7 +21,7 @@ from ovseg.proposals.backbones import BACKBONES
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.maskformer_head import MaskFormerHead, Queries, proposal_logits
 
-__all__ = ["MaskFormer", "MaskFormerProposer", "load_backbone", "to_maskformer"]
+__all__ = ["MaskFormer", "MaskFormerProposer", "load_backbone", "pad_to_stride", "to_maskformer"]
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -64,10 +64,7 @@ class MaskFormer(nn.Module):
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The backbone's four maps of pictures; arguments as for `forward`."""
-        height, width = images.shape[2:]
-        images = (images - self.mean) / self.std
-        images = functional.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
-        return self.backbone(images)
+        return self.backbone(pad_to_stride((images - self.mean) / self.std))
 
     def logits(self, embed: Tensor, text: Tensor) -> Tensor:
         """Class logits (..., Q, C + 1), "no object" last, of embeddings by unit rows (C, E)."""
@@ -137,6 +134,12 @@ class MaskFormerProposer(Proposer):
         masks = functional.interpolate(found.masks, padded, mode="bilinear", align_corners=False)
         prob = masks[0, :, :height, :width].sigmoid()
         return MaskProposals(prob, self.network.logits(found.embed[0], request.text))
+
+
+def pad_to_stride(maps: Tensor, value: float = 0.0) -> Tensor:
+    """Fill maps (..., H, W) up to multiples of `STRIDE`, right and below."""
+    height, width = maps.shape[-2:]
+    return functional.pad(maps, (0, -width % STRIDE, 0, -height % STRIDE), value=value)
 
 
 def to_maskformer(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:

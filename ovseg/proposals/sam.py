@@ -13,6 +13,7 @@ from ovseg.encoders.sam import build_sam
 from ovseg.errors import ConfigError
 from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import large_first, resize_masks
+from ovseg.rgb import to_pixels
 
 __all__ = ["SamProposer"]
 
@@ -64,8 +65,7 @@ class SamProposer(Proposer):
         """Return what SAM finds, the largest first; see `Proposer`."""
         picture = request.picture
         if picture is None:
-            pixels = (request.image * 255).round().clamp(0, 255).byte()
-            picture = pixels.permute(1, 2, 0).cpu().numpy()
+            picture = to_pixels(request.image)
         found = self.generator.generate(np.ascontiguousarray(picture))
         areas = torch.tensor([float(each["area"]) for each in found])
         least = self.min_area * picture.shape[0] * picture.shape[1]

@@ -13,11 +13,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
+from torchvision.ops import sigmoid_focal_loss
 
 __all__ = [
     "NO_OBJECT",
     "WEIGHTS",
     "MaskTargets",
+    "dice_loss",
     "mask_losses",
     "match",
     "pixel_loss",
@@ -29,8 +31,6 @@ WEIGHTS = {"class": 1.0, "mask": 20.0, "dice": 1.0}
 
 NO_OBJECT = 0.1
 """Weight of the class "no object" in the cross entropy."""
-
-_ALPHA = 0.25
 
 
 class MaskTargets(NamedTuple):
@@ -119,9 +119,24 @@ def mask_losses(
         picked[None], wanted.shape[1:], mode="bilinear", align_corners=False
     )[0]
     found, wanted = found.flatten(1), wanted.flatten(1)
-    losses["mask"] = _focal_loss(found, wanted).sum() / count
-    losses["dice"] = _dice_loss(found.sigmoid(), wanted).sum() / count
+    losses["mask"] = sigmoid_focal_loss(found, wanted).mean(dim=1).sum() / count
+    losses["dice"] = dice_loss(found.sigmoid(), wanted).sum() / count
     return losses
+
+
+def dice_loss(probs: Tensor, wanted: Tensor) -> Tensor:
+    """Dice loss (...,) of masks (..., N), each with its own.
+
+    Args:
+        probs: from 0 to 1.
+        wanted: 0 or 1.
+
+    Example:
+        >>> dice_loss(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0]]))
+        tensor([0.2500])
+    """
+    shared = 2 * (probs * wanted).sum(dim=-1) + 1
+    return 1 - shared / (probs.sum(dim=-1) + wanted.sum(dim=-1) + 1)
 
 
 def pixel_loss(logits: Tensor, labels: Tensor, ignore: int = 255) -> Tensor:
@@ -150,24 +165,11 @@ def pixel_loss(logits: Tensor, labels: Tensor, ignore: int = 255) -> Tensor:
 
 def _focal_cost(logits: Tensor, wanted: Tensor) -> Tensor:
     """Focal loss of every mask (Q, N) with every wanted one (n, N): (Q, n)."""
-    probs = logits.sigmoid()
-    inside = _ALPHA * (1 - probs) ** 2 * -functional.logsigmoid(logits)
-    outside = (1 - _ALPHA) * probs**2 * -functional.logsigmoid(-logits)
+    inside = sigmoid_focal_loss(logits, torch.ones_like(logits))
+    outside = sigmoid_focal_loss(logits, torch.zeros_like(logits))
     return (inside @ wanted.T + outside @ (1 - wanted).T) / logits.shape[1]
-
-
-def _focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Focal loss (Lin et al., 2017) of every mask (n, N) with its own: (n,)."""
-    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    balance = (1 - _ALPHA) - (1 - 2 * _ALPHA) * wanted
-    return (balance * (1 - (-entropy).exp()) ** 2 * entropy).mean(dim=1)
 
 
 def _dice_cost(probs: Tensor, wanted: Tensor) -> Tensor:
     shared = 2 * probs @ wanted.T + 1
     return 1 - shared / (probs.sum(dim=1)[:, None] + wanted.sum(dim=1) + 1)
-
-
-def _dice_loss(probs: Tensor, wanted: Tensor) -> Tensor:
-    shared = 2 * (probs * wanted).sum(dim=1) + 1
-    return 1 - shared / (probs.sum(dim=1) + wanted.sum(dim=1) + 1)

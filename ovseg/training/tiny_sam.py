@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from segment_anything.modeling import Sam
 from torch import Tensor, nn
+from torchvision.ops import sigmoid_focal_loss
 
+from ovseg.training.mask_losses import dice_loss
 from ovseg.training.prompt_batches import KINDS, PromptBatch, prompt_batch
 from ovseg.training.scene_store import SceneStore
 
@@ -57,13 +59,8 @@ def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
         0.0
     """
     masks = masks.expand_as(logits)
-    share = logits.sigmoid()
-    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none")
-    wrong = torch.where(masks > 0.5, 1 - share, share)
-    focal = (wrong.square() * entropy).mean(dim=(2, 3))
-    overlap = 2 * (share * masks).sum(dim=(2, 3)) + 1
-    dice = 1 - overlap / (share.sum(dim=(2, 3)) + masks.sum(dim=(2, 3)) + 1)
-    return 20 * focal + dice
+    focal = sigmoid_focal_loss(logits, masks, alpha=-1).mean(dim=(2, 3))
+    return 20 * focal + dice_loss(logits.sigmoid().flatten(2), masks.flatten(2))
 
 
 def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
