@@ -45,15 +45,10 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError("the file is there already", where=target, fix="give --overwrite")
     from safetensors.torch import save
 
-    from ovseg.encoders.inert import inert_allowed, is_numpy_pickle, read_numpy_pickle
     from ovseg.encoders.weights import read_state_dict
     from ovseg.files import write_atomic
 
-    if Path(args.source).is_file() and is_numpy_pickle(args.source):
-        state = read_numpy_pickle(args.source)
-    else:
-        with inert_allowed():
-            state = read_state_dict(args.source)
+    state = read_state_dict(args.source)
     if args.open_clip:
         from ovseg.encoders.keys import to_open_clip
 

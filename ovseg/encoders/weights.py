@@ -1,23 +1,32 @@
-"""Reading weights safely: safetensors, OpenAI's TorchScript archives, plain torch pickles."""
+"""Reading weights safely: safetensors, OpenAI's TorchScript archives, torch files, numpy pickles.
+
+None of them can run code: pickles are read by `ovseg.encoders.safe_pickle`, whatever they hold.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
-import warnings
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ovseg.encoders.fetch import sha256
 from ovseg.encoders.keys import WRAPPERS, unwrap
+from ovseg.encoders.safe_pickle import PickleError
+from ovseg.encoders.torch_files import archive_names, read_archive, read_chain
+from ovseg.encoders.torchscript import is_torchscript, read_torchscript
 from ovseg.errors import CheckpointError
 
-__all__ = ["hash_state", "is_torchscript", "read_state_dict", "sha256"]
+__all__ = ["hash_state", "is_torchscript", "read_checkpoint", "read_state_dict", "sha256"]
 
+# What a reader of pickles and zip archives stumbles over in bytes of any kind.
+_DAMAGES = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
 
@@ -28,23 +37,6 @@ def hash_state(state: dict[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def is_torchscript(path: str | Path) -> bool:
-    """Whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
-    names = _archive_names(path)
-    code = any("/code/" in name for name in names)
-    return code and any(name.endswith("/constants.pkl") for name in names)
-
-
-def _archive_names(path: str | Path) -> list[str]:
-    """Names in a zip archive; none when it is no archive or a damaged one."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        # A damaged directory may also hold names that are no text, or ask for an unknown version.
-        return []
 
 
 def read_state_dict(
@@ -65,17 +57,32 @@ def read_state_dict(
             a pickle that would run code, or holds values that are not finite.
     """
     path = Path(path)
-    start = _first_bytes(path)
-    if _is_safetensors(path, start):
-        state = _read_safetensors(path, start)
-    elif start.startswith(b"PK"):
-        state = _read_zip(path)
-    else:
-        state = _read_pickle(path)
-    state = unwrap(state, path, wrappers)
+    state = unwrap(read_checkpoint(path), path, wrappers)
     if check_finite:
         _refuse_not_finite(state, path)
     return state
+
+
+def read_checkpoint(path: str | Path, *, more: Mapping[str, Any] | None = None) -> Any:
+    """Read all that a checkpoint holds: plain data, and tensors on the CPU.
+
+    Nothing that the file brings is executed: see `ovseg.encoders.safe_pickle`.
+
+    Args:
+        path: safetensors file, OpenAI TorchScript archive, torch file, or pickle of numpy arrays.
+        more: stand-ins for further names that a pickle may use.
+
+    Raises:
+        CheckpointError: as for `read_state_dict`.
+    """
+    path = Path(path)
+    start = _first_bytes(path)
+    if _is_safetensors(path, start):
+        return _read_safetensors(path, start)
+    if start.startswith(b"PK") and is_torchscript(path):
+        _check_archive(path)
+        return _read_torchscript(path)
+    return _read_plain(path, start, more)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -138,8 +145,28 @@ def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
         ) from error
 
 
-def _read_zip(path: Path) -> dict[str, Tensor]:
-    names = _archive_names(path)
+def _read_plain(path: Path, start: bytes, more: Mapping[str, Any] | None) -> Any:
+    """Read an archive of torch or bare pickles; see `read_checkpoint`."""
+    try:
+        if not start.startswith(b"PK"):
+            content, by_torch = read_chain(path, more)
+            return content if by_torch else _arrays(content)
+        _check_archive(path)
+        return read_archive(path, more)
+    except _DAMAGES as error:
+        raise _refused(path, error) from error
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    try:
+        state = read_torchscript(path)
+    except _DAMAGES as error:
+        raise _refused(path, error) from error
+    return {name: tensor for name, tensor in state.items() if name not in _NOT_WEIGHTS}
+
+
+def _check_archive(path: Path) -> None:
+    names = archive_names(path)
     if not names:
         raise CheckpointError(
             f"zip archive cut short at {path.stat().st_size} bytes",
@@ -147,71 +174,40 @@ def _read_zip(path: Path) -> dict[str, Tensor]:
             expected="a whole archive with its directory at the end",
             fix="download it again",
         )
-    outside = [name for name in names if name.startswith("/") or ".." in name.split("/")]
+    outside = [name for name in names if _leaves(name)]
     if outside:
         raise CheckpointError(
             f"refused: the archive holds a name that leaves its folder, {outside[0]!r}",
             where=path,
             fix="get the file from its original author",
         )
-    return _read_torchscript(path) if is_torchscript(path) else _read_pickle(path)
 
 
-def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            # torch means to drop TorchScript some day; OpenAI's files stay what they are.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            module = torch.jit.load(str(path), map_location="cpu")
-    except (RuntimeError, LookupError, ValueError) as error:
-        raise _damaged(path, error) from error
-    return {k: v for k, v in module.state_dict().items() if k not in _NOT_WEIGHTS}
+def _leaves(name: str) -> bool:
+    return name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
 
 
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        mmap = zipfile.is_zipfile(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        reason = _refusal(error, path)
-        if reason is None:
-            raise _damaged(path, error) from error
-        raise CheckpointError(
-            f"refused: this pickle holds more than plain tensors ({reason})",
-            where=path,
-            fix=f"run `ovseg convert-weights {path.name} {path.stem}.safetensors`, which reads "
-            "numpy values and arguments too; what it refuses as well can only be converted by its "
-            "author's code, in a sandbox without network",
-        ) from error
-    except Exception as error:
-        # The unpickler meets arbitrary bytes: what it stumbles over can be anything.
-        raise _damaged(path, error) from error
+def _arrays(content: Any) -> dict[str, Tensor]:
+    """Take the arrays of a bare pickle, as Detectron2's starting weights are one."""
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict):
+        raise PickleError(f"a {type(content).__name__}, not names and arrays")
+    return {
+        str(name): torch.from_numpy(value)
+        for name, value in content.items()
+        if isinstance(value, np.ndarray)
+    }
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
+def _refused(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"not readable as weights ({path.stat().st_size} bytes): {_first_line(error)}",
+        f"refused or damaged, as weights of {path.stat().st_size} bytes: {error}",
         where=path,
-        expected="safetensors, OpenAI's TorchScript archive, or a torch file of plain tensors",
-        fix="download it again",
+        expected="safetensors, OpenAI's TorchScript archive, or a pickle of tensors or arrays",
+        fix="download it again; a file that needs its author's code can only be converted by it, "
+        "in a sandbox without network, to safetensors",
     )
-
-
-def _first_line(error: Exception) -> str:
-    """What went wrong, without torch's advice to load the file unsafely."""
-    lines = (line for line in str(error).splitlines() if "weights_only" not in line)
-    return next(lines, type(error).__name__)
-
-
-def _refusal(error: Exception, path: Path) -> str | None:
-    """What torch did not admit, or None where the file is merely damaged or no pickle."""
-    signs = ["GLOBAL", "Unsupported class"]
-    with open(path, "rb") as file:
-        if file.read(1) == pickle.PROTO:
-            signs.append("Unsupported operand")
-    lines = [line.strip() for line in str(error).splitlines()]
-    return next((line for line in lines if any(sign in line for sign in signs)), None)
 
 
 def _refuse_not_finite(state: dict[str, Tensor], path: Path) -> None:

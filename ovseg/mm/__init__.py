@@ -1,17 +1,16 @@
 """The one adapter of ovseg to mmseg and mmengine.
 
 Naming it in a config registers everything: `custom_imports = dict(imports=["ovseg.mm"])`. The first
-two lines come before anything of mmseg is imported: mmcv's operators get their stand-in, and
-mmengine's checkpoints their list of safe contents.
+line comes before anything of mmseg is imported: mmcv's operators get their stand-in.
 """
 
 from __future__ import annotations
 
-from ovseg.mm import mmcv_ext, safe_load
+from ovseg.mm import mmcv_ext
 
 mmcv_ext.install()
-safe_load.allow_runner_checkpoints()
 
+import ovseg.mm.checkpoints  # noqa: E402 - takes the place of mmengine's loaders of files
 import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
 from ovseg.mm.augment import PictureCrop  # noqa: E402
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # noqa: E402

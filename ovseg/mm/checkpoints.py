@@ -13,16 +13,26 @@ mmengine itself only logs what does not fit. The parts of ovseg refuse it: a che
 
 from __future__ import annotations
 
-import pickle  # noqa: S403 - only its error class is used
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import (
+    _get_mmengine_home,
+    _process_mmcls_checkpoint,
+    get_deprecated_model_names,
+    get_external_models,
+    get_mmcls_models,
+    get_torchvision_models,
+)
 from torch import Tensor, nn
 
 from ovseg.encoders.clip import ClipEncoder
+from ovseg.encoders.fetch import is_offline
 from ovseg.encoders.keys import to_open_clip, unwrap
 from ovseg.encoders.loading import fit_positions
 from ovseg.encoders.mask_adapted_keys import (
@@ -33,9 +43,10 @@ from ovseg.encoders.mask_adapted_keys import (
     take_prompts,
     warn_prompts_off,
 )
-from ovseg.encoders.weights import hash_state, is_torchscript, read_state_dict
+from ovseg.encoders.weights import hash_state
 from ovseg.errors import CheckpointError
 from ovseg.heads import MaskAdaptedClip
+from ovseg.mm.safe_load import read_runner_checkpoint
 
 __all__ = [
     "keep_hash_true",
@@ -62,7 +73,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Load a local file safely, in place of mmengine's own loader for local files.
 
     Raises:
-        CheckpointError: no such file, unreadable, or a pickle that would run code.
+        CheckpointError: no such file, damaged, or a pickle of more than plain data.
     """
     path = Path(filename).expanduser()
     if not path.is_file():
@@ -71,17 +82,67 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
             where=path,
             fix="give a file, or the word none when the config names all weights",
         )
-    if path.suffix == ".safetensors" or is_torchscript(path):
-        return {"state_dict": read_state_dict(path), "meta": dict(_META)}
-    try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        # The reader of plain weights finds the right words for what is wrong with the file.
-        read_state_dict(path)
-        raise CheckpointError(f"not readable as a checkpoint: {error}", where=path) from error
-    if "state_dict" in content:
+    content = read_runner_checkpoint(path, map_location)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         return content
     return {"state_dict": unwrap(content, path), "meta": dict(_META)}
+
+
+@CheckpointLoader.register_scheme(prefixes=("http://", "https://"), force=True)
+def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Download a file once, to torch's own cache, and read it as a local one.
+
+    mmengine's own loader would hand it to an unpickler that runs code.
+
+    Raises:
+        CheckpointError: it cannot be downloaded or read.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(filename).path).name
+    if not path.is_file() and is_main_process():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_offline():
+            raise CheckpointError(
+                "weights are not here and OVSEG_OFFLINE forbids to fetch them",
+                where=filename,
+                fix=f"download them by other means and put them at {path}",
+            )
+        try:
+            torch.hub.download_url_to_file(filename, str(path))
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"cannot be downloaded: {error}",
+                where=filename,
+                fix=f"download it by other means and put it at {path}",
+            ) from error
+    barrier()
+    return load_from_local(str(path), map_location)
+
+
+@CheckpointLoader.register_scheme(
+    prefixes=("modelzoo://", "torchvision://", "open-mmlab://", "openmmlab://", "mmcls://"),
+    force=True,
+)
+def load_by_name(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Load one of the backbones that mmengine knows by a name, by the address in its tables.
+
+    Raises:
+        CheckpointError: an unknown name, or a file that cannot be had or read.
+    """
+    scheme, name = filename.split("://", 1)
+    if scheme in ("modelzoo", "torchvision"):
+        addresses = get_torchvision_models()
+    elif scheme == "mmcls":
+        addresses = get_mmcls_models()
+    else:
+        addresses = get_external_models()
+        name = get_deprecated_model_names().get(name, name)
+    if name not in addresses:
+        raise CheckpointError("mmengine knows no weights of that name", where=filename)
+    if addresses[name].startswith(("http://", "https://")):
+        content = load_from_http(addresses[name], map_location)
+    else:
+        content = load_from_local(str(Path(_get_mmengine_home()) / addresses[name]), map_location)
+    return _process_mmcls_checkpoint(content) if scheme == "mmcls" else content
 
 
 def rename_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> None:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ovseg.errors import CheckpointError, ConfigError, RuntimeLimitError
+from ovseg.encoders.weights import read_checkpoint
+from ovseg.errors import ConfigError, RuntimeLimitError
 
 __all__ = ["Schedule", "fit", "rate_at"]
 
@@ -133,16 +134,11 @@ def _save(folder: Path, model: nn.Module, optimiser: _Optimiser, step: int) -> N
     scratch.replace(folder / _STATE)
 
 
-def _resume(folder: Path, model: nn.Module, optimiser: _Optimiser, device: str) -> int:
+def _resume(folder: Path, model: nn.Module, optimiser: _Optimiser) -> int:
     path = folder / _STATE
     if not path.exists():
         return 0
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            "the saved training state cannot be read", where=path, fix="delete it to start anew"
-        ) from error
+    state = read_checkpoint(path)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     return int(state["step"])
@@ -194,7 +190,7 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimiser = _Optimiser(model, schedule)
-    first = _resume(folder, model, optimiser, device)
+    first = _resume(folder, model, optimiser)
     _trim_log(folder, first)
     model.train()
     began = time.monotonic()

@@ -81,14 +81,6 @@ def test_numbers_that_fp16_cannot_hold_are_refused(tmp_path, capsys):
     assert not (tmp_path / "a.safetensors").exists()
 
 
-def test_what_was_allowed_before_stays_allowed(tmp_path):
-    before = [argparse.Namespace]
-    with torch.serialization.safe_globals(before):
-        save(tmp_path / "a.pth", {"args": argparse.Namespace()})
-        main(["convert-weights", str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")])
-        assert argparse.Namespace in torch.serialization.get_safe_globals()
-
-
 def test_arrays_of_a_bare_pickle_are_read(tmp_path):
     content = {"model": {"stem.weight": np.ones((2, 3), np.float32)}, "__author__": "somebody"}
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content, protocol=2))

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.dist import master_only
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from ovseg.errors import ConfigError
 from ovseg.files import write_atomic
 from ovseg.mm.checkpoints import refuse_other_weights
+from ovseg.mm.safe_load import read_runner_checkpoint
 
 __all__ = ["WEIGHTS", "SafeCheckpointHook", "WholeFileBackend"]
 
@@ -142,7 +142,7 @@ class SafeCheckpointHook(CheckpointHook):
     @master_only
     def _write_weights(self, runner: Runner) -> None:
         # Of the file, not of the model: a moving average has taken its place there.
-        saved = torch.load(self.last_ckpt, map_location="cpu", weights_only=True)["state_dict"]
+        saved = read_runner_checkpoint(self.last_ckpt)["state_dict"]
         model = _unwrap(runner.model)
         state = model.release(saved) if hasattr(model, "release") else saved
         path = write_atomic(Path(runner.work_dir) / WEIGHTS, _safetensors(state))
