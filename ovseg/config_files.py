@@ -9,7 +9,7 @@ from typing import Any
 
 from ovseg.errors import ConfigError
 
-__all__ = ["SUFFIXES", "comes_with_package", "read_model_spec"]
+__all__ = ["SUFFIXES", "comes_with_package", "foreign_program", "read_model_spec"]
 
 SUFFIXES = (".json", ".yaml", ".yml", ".py")
 
@@ -68,6 +68,16 @@ def comes_with_package(path: str | Path) -> bool:
         homes.append(package.parent / "configs")
     resolved = Path(path).resolve()
     return any(resolved.is_relative_to(home) for home in homes)
+
+
+def foreign_program(path: str | Path) -> str | None:
+    """Say that a configuration is a program from outside the package; None where it is not."""
+    if Path(path).suffix != ".py" or not Path(path).is_file() or comes_with_package(path):
+        return None
+    return (
+        f"{path}: this configuration is a program and not part of the package; it runs with all "
+        "your rights, so take it only from people you trust"
+    )
 
 
 def _read_python(path: Path) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ovseg.config_files import SUFFIXES, read_model_spec
+from ovseg.config_files import SUFFIXES, foreign_program, read_model_spec
 from ovseg.devices import choose_device, choose_precision
 from ovseg.errors import CheckpointError
 from ovseg.zoo import MODELS, Weights, entry
@@ -170,13 +171,14 @@ def load(
     *,
     test_cfg: Mapping[str, Any] | None = None,
     strict: bool = False,
+    trust_python_config: bool = False,
 ) -> Segmenter:
     """Load a model.
 
     Args:
         name_or_config: a name from `ovseg.list_models()`, or a configuration file: `.json` or
             `.yaml` data, or an mmseg `.py` configuration. Reading a `.py` file runs it, so take
-            them only from people you trust.
+            them only from people you trust; one from outside the package brings a warning.
         checkpoint: a local file of weights to use in place of the model's own: CLIP's, or those of
             a head that has weights of its own (CLIP-DINOiser, mask-adapted CLIP). The names inside
             the file tell.
@@ -186,6 +188,7 @@ def load(
             of every region, "none" does nothing; None leaves it to the model.
         test_cfg: test settings to change, for example `{"threshold": 0.3}`.
         strict: refuse settings that would otherwise be mended with a warning.
+        trust_python_config: the `.py` configuration is from people you trust; no warning.
 
     Returns:
         A `Segmenter` that takes any vocabulary.
@@ -196,6 +199,9 @@ def load(
     """
     device = choose_device(device)
     precision = choose_precision(precision, device)
+    note = foreign_program(name_or_config)
+    if note is not None and not trust_python_config:
+        warnings.warn(f"{note} (trust_python_config=True says that you do)", stacklevel=2)
     spec = model_spec(name_or_config, checkpoint, refine=refine, test_cfg=test_cfg)
     from ovseg.pipeline import build_pipeline, usable_precision
 

@@ -74,6 +74,7 @@ class Request:
             args.refine,
             test_cfg=self.test_cfg,
             strict=args.strict,
+            trust_python_config=True,
         )
         folder.begin(model.protocol(), self._classes(), self._about(model))
         with Progress(None, unit="word") as progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ovseg.cli.runner_options import add_runner_options, hide_gpus
+from ovseg.cli.runner_options import add_runner_options, hide_gpus, tell_of_program
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         OvsegError: see `ovseg.mm.testing.run.evaluate`.
     """
+    tell_of_program(args)
     hide_gpus(args.device)
     from ovseg.evaluation.report import result_text
     from ovseg.mm.launch import silence_libraries
