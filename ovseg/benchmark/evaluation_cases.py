@@ -53,19 +53,18 @@ def evaluation_part(part: str, model: str, classes: int, size: list[int], crop: 
 
 
 def count_pictures(classes: int, size: list[int], pictures: int) -> Work:
-    """The metric over so many pictures of one process, and its sum."""
-    from ovseg.evaluation.confusion import area_counts
+    """The counts of so many pictures, and their figures."""
+    from ovseg.evaluation.confusion import IoUCounts
     from ovseg.evaluation.scores import summary
-    from ovseg.evaluation.tally import Tally, merge
 
     labels = _labels(classes, size)
     found = np.roll(labels, size[1] // 8, axis=1)
 
     def run() -> dict[str, float]:
-        tally = Tally()
-        for number in range(pictures):
-            tally.add(f"{number}.png", {"areas": area_counts(found, labels, classes, 65535)})
-        return summary(merge([tally], pictures)["areas"])
+        counts = IoUCounts(classes, ignore=65535)
+        for _ in range(pictures):
+            counts.update(found, labels)
+        return summary(counts.counts)
 
     return run
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 
@@ -15,7 +16,6 @@ from ovseg.errors import DatasetError
 from ovseg.evaluation.boundary import boundary_areas
 from ovseg.evaluation.confusion import area_counts, confusion_matrix
 from ovseg.evaluation.scores import class_iou, mean_percent, summary
-from ovseg.evaluation.tally import Tally, merge
 from ovseg.segmentation import Segmentation
 
 __all__ = ["OpenVocabIoUMetric", "picture_name"]
@@ -70,7 +70,13 @@ class OpenVocabIoUMetric(BaseMetric):
         self.picture_root = picture_root
         self.format_only = format_only
         self.sums: dict[str, np.ndarray] = {}
-        self._tally = Tally()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget what this process has counted."""
+        self._pictures: list[str] = []
+        self._counted: dict[str, np.ndarray] = {}
+        self._latest: dict[str, np.ndarray] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Count a batch: `pred_sem_seg` against `gt_sem_seg`, both (1, H, W)."""
@@ -84,7 +90,7 @@ class OpenVocabIoUMetric(BaseMetric):
                 continue
             label = _map_of(sample, "gt_sem_seg")
             try:
-                counts = {
+                self._latest = {
                     name: count(prediction, label, len(classes), self.ignore_index)
                     for name, count in self.counters.items()
                 }
@@ -92,7 +98,9 @@ class OpenVocabIoUMetric(BaseMetric):
                 raise DatasetError(
                     error.what, where=sample["img_path"], expected=error.expected, fix=error.fix
                 ) from error
-            self._tally.add(sample["img_path"], counts)
+            for name, array in self._latest.items():
+                self._counted[name] = self._counted.get(name, 0) + array
+            self._pictures.append(sample["img_path"])
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Sum up over all processes; every process gets the same figures.
@@ -103,10 +111,17 @@ class OpenVocabIoUMetric(BaseMetric):
         Raises:
             DatasetError: not every picture was counted once, or no pixel counts.
         """
-        tally, self._tally = self._tally, Tally()
+        pictures, counted, latest = self._pictures, self._counted, self._latest
+        self._reset()
         if self.format_only:
             return {}
-        self.sums = merge(all_gather_object(tally), size)
+        rank, processes = get_dist_info()
+        if len(pictures) > len(range(rank, size, processes)):
+            # mmengine's sampler gives every process equally many: what is too much is the last
+            # picture of a process, which another one has counted too.
+            pictures = pictures[:-1]
+            counted = {name: array - latest[name] for name, array in counted.items()}
+        self.sums = _sum_up(all_gather_object((pictures, counted)), size)
         return {self._named(name): value for name, value in self.compute_metrics([]).items()}
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
@@ -138,6 +153,30 @@ def picture_name(path: str, root: str | None = None) -> str:
             pure = PurePosixPath(resolved.relative_to(home).as_posix())
             return str(pure.with_suffix(""))
     return pure.stem
+
+
+def _sum_up(parts: list[tuple[list[str], dict[str, np.ndarray]]], size: int) -> dict[str, Any]:
+    """Sum up pictures and counts of all processes; refuse if a picture is missing or repeated."""
+    pictures = [name for names, _ in parts for name in names]
+    if len(pictures) != size or not size:
+        raise DatasetError(
+            f"{len(pictures)} of {size} pictures were counted, so there is no score",
+            expected="every picture of the split once",
+            fix="a process was lost (look for its message and start again), or the sampler is not "
+            "dict(type='DefaultSampler', shuffle=False)"
+            if size
+            else "check the data set",
+        )
+    twice = [name for name, count in Counter(pictures).items() if count > 1]
+    if twice:
+        raise DatasetError(
+            f"the split has {size} items but only {len(set(pictures))} different pictures",
+            where=", ".join(twice[:5]),
+            expected="every picture once",
+            fix="remove what the list of the split names twice",
+        )
+    names = dict.fromkeys(name for _, counted in parts for name in counted)
+    return {name: sum(counted.get(name, 0) for _, counted in parts) for name in names}
 
 
 def _map_of(sample: dict[str, Any], key: str) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The metric in mmseg's registry."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,60 @@ def test_row_84_a_picture_that_was_not_counted_leaves_no_number():
     metric.process(None, list(samples(2, 5)))
     with pytest.raises(DatasetError, match="2 of 3 pictures were counted, so there is no score"):
         metric.evaluate(3)
+
+
+def evaluate_shares(monkeypatch, shares, size):
+    """Let every share of the pictures be counted by a process of its own; return their sums."""
+    gathered = []
+    monkeypatch.setattr(
+        "ovseg.mm.metrics.all_gather_object", lambda part: gathered.append(part) or gathered
+    )
+    for rank, share in enumerate(shares, start=1):
+        metric = build(5, confusion=True)
+        for sample in share:
+            metric.process(None, [sample])
+        monkeypatch.setattr("ovseg.mm.metrics.get_dist_info", lambda r=rank: (r - 1, len(shares)))
+        # Only the last one hears of all the others.
+        with contextlib.suppress(DatasetError) if rank < len(shares) else contextlib.nullcontext():
+            metric.evaluate(size)
+    return metric.sums
+
+
+def dealt(size, processes, repeat=True):
+    """Deal pictures as mmengine's DefaultSampler does: padded from the start, in turns."""
+    order = list(samples(size, 5))
+    if repeat:
+        order += order[: -size % processes]
+    return [order[rank::processes] for rank in range(processes)]
+
+
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("size", [4, 5, 7, 11])
+@pytest.mark.parametrize("repeat", [True, False])
+def test_every_picture_counts_once_whatever_the_number_of_processes(
+    monkeypatch, size, processes, repeat
+):
+    alone = evaluate_shares(monkeypatch, dealt(size, 1), size)
+    sums = evaluate_shares(monkeypatch, dealt(size, processes, repeat), size)
+    assert alone.keys() == sums.keys() == {"areas", "confusion"}
+    assert all(np.array_equal(sums[name], alone[name]) for name in alone)
+    assert sums["areas"][2].sum() == size * 17 * 30
+
+
+def test_a_lost_process_leaves_no_score(monkeypatch):
+    first, second = dealt(8, 2)
+    with pytest.raises(DatasetError, match="4 of 8 pictures.*a process was lost"):
+        evaluate_shares(monkeypatch, [first, []], 8)
+    with pytest.raises(DatasetError, match="0 of 8 pictures"):
+        evaluate_shares(monkeypatch, [[]], 8)
+
+
+def test_pictures_that_are_counted_twice_are_refused(monkeypatch):
+    (a, b) = samples(2, 5)
+    with pytest.raises(DatasetError, match="0.png: the split has 3 items but only 2 different"):
+        evaluate_shares(monkeypatch, [[a, b, a]], 3)
+    with pytest.raises(DatasetError, match="0.png: the split has 2 items but only 1 different"):
+        evaluate_shares(monkeypatch, [[a, a, b]], 2)
 
 
 def test_predictions_are_written_whole_even_above_255_classes(tmp_path):
