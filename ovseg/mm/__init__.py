@@ -12,18 +12,10 @@ mmcv_ext.install()
 
 import ovseg.mm.checkpoints  # noqa: E402 - takes the place of mmengine's loaders of files
 import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
+from ovseg.mm import benchmark_datasets  # noqa: E402
 from ovseg.mm.augment import PictureCrop  # noqa: E402
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # noqa: E402
-from ovseg.mm.benchmark_datasets import (  # noqa: E402
-    ADE20K847Dataset,
-    COCOObjectDataset,
-    COCOStuff164kDataset,
-    PascalContext59Dataset,
-    PascalContext60Dataset,
-    PascalContext459Dataset,
-    PascalVOC20Dataset,
-    PascalVOC21Dataset,
-)
+from ovseg.mm.benchmark_datasets import *  # noqa: E402, F403 - a name for each benchmark
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
 from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead, TridentHead  # noqa: E402
@@ -49,14 +41,7 @@ from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook 
 register_refiners()
 
 __all__ = [
-    "ADE20K847Dataset",
-    "COCOObjectDataset",
-    "COCOStuff164kDataset",
-    "PascalContext459Dataset",
-    "PascalContext59Dataset",
-    "PascalContext60Dataset",
-    "PascalVOC20Dataset",
-    "PascalVOC21Dataset",
+    *benchmark_datasets.__all__,
     "PictureCrop",
     "PictureFolderDataset",
     "AveragedWeightsHook",

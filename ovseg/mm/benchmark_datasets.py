@@ -1,4 +1,4 @@
-"""The benchmarks that mmseg lacks, as data sets of mmseg.
+"""The benchmarks that mmseg lacks, as data sets of mmseg, made of the table of benchmarks.
 
 `ADE20KDataset` and `CityscapesDataset` are mmseg's own. Where it has a similar one under another
 name (`PascalVOCDataset`, `PascalContextDataset59`, `COCOStuffDataset`, ...), ours differs in that
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import mmseg.datasets
 from mmseg.datasets import (
     BaseSegDataset,
     COCOStuffDataset,
@@ -24,25 +25,6 @@ from ovseg.datasets.pairs import check_class_order, find_pairs, missing_root
 from ovseg.errors import ConfigError
 from ovseg.visualize.palette import distinct_colours
 from ovseg.vocabulary import Vocabulary
-
-__all__ = [
-    "ADE20K847Dataset",
-    "BenchmarkDataset",
-    "COCOObjectDataset",
-    "COCOStuff164kDataset",
-    "PascalContext59Dataset",
-    "PascalContext60Dataset",
-    "PascalContext459Dataset",
-    "PascalVOC20Dataset",
-    "PascalVOC21Dataset",
-]
-
-
-def _metainfo(name: str, palette: Sequence[Sequence[int]] | None = None) -> dict[str, Any]:
-    """Classes of a built-in vocabulary and their colours."""
-    classes = Vocabulary.builtin(name).classes
-    colours = distinct_colours(len(classes)) if palette is None else palette
-    return {"classes": classes, "palette": [list(colour) for colour in colours]}
 
 
 class BenchmarkDataset(BaseSegDataset):
@@ -114,74 +96,38 @@ class BenchmarkDataset(BaseSegDataset):
         ]
 
 
-@DATASETS.register_module()
-class ADE20K847Dataset(BenchmarkDataset):
-    """ADE20K-full: 847 classes in 16-bit TIFF label maps, 65535 for ignore.
-
-    The label maps are what `ovseg prepare ade847` makes of the release 2021_17_01.
-    """
-
-    BENCHMARK = BENCHMARKS["ade847"]
-    METAINFO = _metainfo("ade847")
-
-
-@DATASETS.register_module()
-class COCOStuff164kDataset(BenchmarkDataset):
-    """COCO-Stuff 164k: 171 classes, `_labelTrainIds.png`, ids 0 to 170 in mmseg's order."""
-
-    BENCHMARK = BENCHMARKS["coco_stuff164k"]
-    METAINFO = _metainfo("coco_stuff164k", COCOStuffDataset.METAINFO["palette"])
+_STUFF = COCOStuffDataset.METAINFO["palette"]
+_VOC = PascalVOCDataset.METAINFO["palette"]
+_CONTEXT = PascalContextDataset.METAINFO["palette"]
+_PALETTES = {
+    "coco_stuff164k": _STUFF,
+    "coco_object": [[0, 0, 0], *_STUFF[:80]],
+    "voc20": _VOC[1:],
+    "voc21": _VOC,
+    "context59": _CONTEXT[1:],
+    "context60": _CONTEXT,
+}
+"""Colours that are mmseg's; other benchmarks get colours of our own."""
 
 
-@DATASETS.register_module()
-class COCOObjectDataset(BenchmarkDataset):
-    """COCO-Object: `_instanceTrainIds.png`, 0 is the background (stuff too), 1 to 80 are things.
-
-    Every pixel counts. What `ovseg prepare coco_object` makes of COCO-Stuff's pixel maps.
-    """
-
-    BENCHMARK = BENCHMARKS["coco_object"]
-    METAINFO = _metainfo("coco_object", [[0, 0, 0], *COCOStuffDataset.METAINFO["palette"][:80]])
-
-
-@DATASETS.register_module()
-class PascalVOC20Dataset(BenchmarkDataset):
-    """Pascal VOC 2012, 20 objects: the background does not count."""
-
-    BENCHMARK = BENCHMARKS["voc20"]
-    METAINFO = _metainfo("voc20", PascalVOCDataset.METAINFO["palette"][1:])
+def _make(row: Benchmark) -> type[BenchmarkDataset]:
+    """Make and register the data set of a benchmark."""
+    classes = Vocabulary.builtin(row.name).classes
+    palette = _PALETTES.get(row.name) or distinct_colours(len(classes))
+    counts = "every pixel counts" if row.ignore is None else f"{row.ignore} does not count"
+    content = {
+        "__doc__": f"{row.title}, label maps `*{row.label_suffix}`; {counts}.",
+        "__module__": __name__,
+        "BENCHMARK": row,
+        "METAINFO": {"classes": classes, "palette": [list(colour) for colour in palette]},
+    }
+    return DATASETS.register_module(module=type(row.dataset, (BenchmarkDataset,), content))
 
 
-@DATASETS.register_module()
-class PascalVOC21Dataset(BenchmarkDataset):
-    """Pascal VOC 2012, 20 objects and the background as class 0."""
-
-    BENCHMARK = BENCHMARKS["voc21"]
-    METAINFO = _metainfo("voc21", PascalVOCDataset.METAINFO["palette"])
-
-
-@DATASETS.register_module()
-class PascalContext59Dataset(BenchmarkDataset):
-    """Pascal Context, 59 classes: the background does not count."""
-
-    BENCHMARK = BENCHMARKS["context59"]
-    METAINFO = _metainfo("context59", PascalContextDataset.METAINFO["palette"][1:])
-
-
-@DATASETS.register_module()
-class PascalContext60Dataset(BenchmarkDataset):
-    """Pascal Context, 59 classes and the background as class 0."""
-
-    BENCHMARK = BENCHMARKS["context60"]
-    METAINFO = _metainfo("context60", PascalContextDataset.METAINFO["palette"])
-
-
-@DATASETS.register_module()
-class PascalContext459Dataset(BenchmarkDataset):
-    """Pascal Context, all 459 classes in 16-bit TIFF label maps, 65535 for ignore.
-
-    The label maps are what `ovseg prepare context459` makes of the `.mat` files.
-    """
-
-    BENCHMARK = BENCHMARKS["context459"]
-    METAINFO = _metainfo("context459")
+_KINDS = {
+    row.dataset: _make(row)
+    for row in BENCHMARKS.values()
+    if not hasattr(mmseg.datasets, row.dataset)
+}
+globals().update(_KINDS)  # so that they can be imported, and pickled for workers
+__all__ = ["BenchmarkDataset", *_KINDS]
