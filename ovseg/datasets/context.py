@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ovseg.datasets.conversion import Job, encode_ids
+from ovseg.datasets.pairs import read_names
 from ovseg.errors import DatasetError
 from ovseg.files import write_atomic
 from ovseg.vocabulary import Vocabulary
@@ -27,13 +28,12 @@ _CLASSES = 459
 
 def jobs_459(root: Path, *, train: bool) -> list[Job]:
     """Jobs for `annotations_detectron2/pc459_{val,train}/*.tif`."""
-    made = []
-    for split in ["val", "train"] if train else ["val"]:
-        folder = root / "annotations_detectron2" / f"pc459_{split}"
-        made += [
-            Job(source, folder / f"{source.stem}.tif", _to_459) for source in _listed(root, split)
-        ]
-    return made
+    folder = root / "annotations_detectron2"
+    return [
+        Job(source, folder / f"pc459_{split}" / f"{source.stem}.tif", _to_459)
+        for split in (["val", "train"] if train else ["val"])
+        for source in _listed(root, split)
+    ]
 
 
 def jobs_59(root: Path, *, train: bool) -> list[Job]:
@@ -60,8 +60,7 @@ def write_lists(root: Path) -> int:
         main = root / "ImageSets" / "Main" / f"{split}.txt"
         if target.is_file() or not main.is_file():
             continue
-        names = [line.split()[0] for line in main.read_text("utf-8").splitlines() if line.strip()]
-        write_atomic(target, "".join(f"{name}\n" for name in sorted(names)).encode())
+        write_atomic(target, "".join(f"{name}\n" for name in sorted(read_names(main))).encode())
         written += 1
     return written
 
@@ -72,8 +71,7 @@ def _listed(root: Path, split: str) -> list[Path]:
     folder = next((root / name for name in MAT_FOLDERS if (root / name).is_dir()), None)
     if folder is None or not listed.is_file():
         return []
-    names = [line.strip() for line in listed.read_text("utf-8").splitlines()]
-    paths = [folder / f"{name}.mat" for name in names if name]
+    paths = [folder / f"{name}.mat" for name in read_names(listed)]
     return [path for path in paths if path.is_file()]
 
 

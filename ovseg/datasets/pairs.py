@@ -11,7 +11,15 @@ from pathlib import Path
 from ovseg.datasets.table import BENCHMARKS, Benchmark
 from ovseg.errors import ConfigError, DatasetError
 
-__all__ = ["Pairs", "check_class_order", "find_pairs", "list_files", "missing_root", "require_root"]
+__all__ = [
+    "Pairs",
+    "check_class_order",
+    "find_pairs",
+    "list_files",
+    "missing_root",
+    "read_names",
+    "require_root",
+]
 
 _SHOWN = 5
 
@@ -102,7 +110,7 @@ def find_pairs(
             tuple(sorted(have - labelled)),
             tuple(sorted(labelled - have)),
         )
-    listed = _read_split(split)
+    listed = read_names(split)
     names = set(listed)
     return Pairs(
         tuple(sorted(names & have & labelled)),
@@ -130,7 +138,12 @@ def list_files(folder: Path, suffix: str) -> set[str]:
     return names
 
 
-def _read_split(path: Path) -> list[str]:
+def read_names(path: Path) -> list[str]:
+    """Read the names that a split lists, one a line.
+
+    Raises:
+        DatasetError: the list is not there, unreadable or empty.
+    """
     try:
         # Lists of Pascal VOC may have a second column.
         names = [line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()]

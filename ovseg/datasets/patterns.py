@@ -7,7 +7,7 @@ says about its pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -33,102 +33,65 @@ def suspicions(benchmark: Benchmark, pixels: np.ndarray) -> list[str]:
     """
     if not pixels.any():
         return []
-    return [text for rule in _RULES if (text := rule(benchmark, pixels))]
+    return [text for rule in (_shifted, _raw, _unlikely) for text in rule(benchmark, pixels)]
 
 
-def _one_too_high(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
+def _shifted(benchmark: Benchmark, pixels: np.ndarray) -> Iterator[str]:
     top = benchmark.highest_id
-    if benchmark.reduce_zero or pixels[0] or not pixels[top + 1]:
-        return None
-    return (
-        f"ids run from 1 to {top + 1} where 0 to {top} are right: they are one too high (train id "
-        "+ 1); subtract 1, or set reduce_zero_label=True"
-    )
-
-
-def _reduced_already(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    """With `reduce_zero` 0 means "no class": the files of VOC, ADE20K and Context all have it."""
     if not benchmark.reduce_zero:
-        return None
-    if not pixels[0]:
-        return (
+        if not pixels[0] and pixels[top + 1]:
+            yield (
+                f"ids run from 1 to {top + 1} where 0 to {top} are right: they are one too high "
+                "(train id + 1); subtract 1, or set reduce_zero_label=True"
+            )
+    # With `reduce_zero` 0 means "no class": the files of VOC, ADE20K and Context all have it.
+    elif not pixels[0]:
+        yield (
             "no pixel has id 0, which stands for no class: the label maps may have been reduced "
             "already; with reduce_zero_label every class would be one too low"
         )
-    if pixels[255] > pixels[0] and not pixels[benchmark.highest_id]:
-        return (
-            f"more pixels have id 255 than id 0, and none has id {benchmark.highest_id}: the label "
-            "maps seem to be reduced already (id 0 is the first class); set "
-            "reduce_zero_label=False or get the original files"
+    elif pixels[255] > pixels[0] and not pixels[top]:
+        yield (
+            f"more pixels have id 255 than id 0, and none has id {top}: the label maps seem to be "
+            "reduced already (id 0 is the first class); set reduce_zero_label=False or get the "
+            "original files"
         )
-    return None
 
 
-def _mostly_ignored(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    if benchmark.ignore is None:
-        return None
-    share = pixels[benchmark.ignore] / pixels.sum()
-    if share <= 0.5:
-        return None
-    return f"{share:.0%} of the pixels have id {benchmark.ignore} and do not count"
+def _raw(benchmark: Benchmark, pixels: np.ndarray) -> Iterator[str]:
+    """Ids as the release has them, before `prepare`."""
+    if benchmark.root == "coco_stuff164k":
+        present = np.flatnonzero(pixels[:182])
+        beyond = pixels[benchmark.highest_id + 1 : 182].any()
+        gaps = [gap for gap in GAPS if gap <= present.max(initial=0)]
+        if beyond or (len(present) >= _MANY and len(gaps) >= 5 and not pixels[gaps].any()):
+            why = "some are above the highest class" if beyond else "its unused numbers never occur"
+            yield (
+                f"ids look like those of COCO's pixel maps, not like train ids: {why}; run "
+                f"'ovseg prepare {benchmark.name}' on the original pixel maps"
+            )
+    if benchmark.name == "cityscapes" and pixels[19 : max(TRAIN_IDS) + 1].any():
+        yield (
+            "ids between 19 and 33 look like Cityscapes' label ids, not like train ids; run "
+            "'ovseg prepare cityscapes'"
+        )
 
 
-def _raw_coco(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    if benchmark.name not in ("coco_stuff164k", "coco_object"):
-        return None
-    present = np.flatnonzero(pixels[:182])
-    beyond = pixels[benchmark.highest_id + 1 : 182].any()
-    gaps = [gap for gap in GAPS if gap <= present.max(initial=0)]
-    gapped = len(present) >= _MANY and len(gaps) >= 5 and not pixels[gaps].any()
-    if not (beyond or gapped):
-        return None
-    return (
-        "ids look like those of COCO's pixel maps, not like train ids: "
-        + ("some are above the highest class" if beyond else "COCO's unused numbers never occur")
-        + f"; run 'ovseg prepare {benchmark.name}' on the original pixel maps"
-    )
-
-
-def _raw_cityscapes(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    if benchmark.name != "cityscapes" or not pixels[19 : max(TRAIN_IDS) + 1].any():
-        return None
-    return (
-        "ids between 19 and 33 look like Cityscapes' label ids, not like train ids; run "
-        "'ovseg prepare cityscapes'"
-    )
-
-
-def _narrow_ignore(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    if benchmark.ignore != WIDE_IGNORE or pixels[WIDE_IGNORE] or not pixels[255]:
-        return None
-    if pixels[256:].any():
-        return None
-    return (
-        "no id is above 255, though there are more classes, and none is 65535 (ignore): the label "
-        "maps seem to have been saved with 8 bits, so that 255 mixes a class with what does not "
-        "count"
-    )
-
-
-def _background_is_rare(benchmark: Benchmark, pixels: np.ndarray) -> str | None:
-    """In VOC and COCO-Object the background is by far the largest class."""
-    if benchmark.name not in ("voc21", "coco_object"):
-        return None
-    if pixels[0] >= pixels[1 : benchmark.highest_id + 1].max():
-        return None
-    largest = int(np.argmax(pixels[1 : benchmark.highest_id + 1])) + 1
-    return (
-        f"class {largest} has more pixels than the background (id 0): the ids may be shifted or "
-        "permuted"
-    )
-
-
-_RULES: tuple[Callable[[Benchmark, np.ndarray], str | None], ...] = (
-    _one_too_high,
-    _reduced_already,
-    _mostly_ignored,
-    _raw_coco,
-    _raw_cityscapes,
-    _narrow_ignore,
-    _background_is_rare,
-)
+def _unlikely(benchmark: Benchmark, pixels: np.ndarray) -> Iterator[str]:
+    ignore = benchmark.ignore
+    share = 0.0 if ignore is None else pixels[ignore] / pixels.sum()
+    if share > 0.5:
+        yield f"{share:.0%} of the pixels have id {ignore} and do not count"
+    if ignore == WIDE_IGNORE and pixels[255] and not pixels[256:].any():
+        yield (
+            "no id is above 255, though there are more classes, and none is 65535 (ignore): the "
+            "label maps seem to have been saved with 8 bits, so that 255 mixes a class with what "
+            "does not count"
+        )
+    # In VOC and COCO-Object the background is by far the largest class.
+    largest = int(np.argmax(pixels[: benchmark.highest_id + 1]))
+    if benchmark.name in ("voc21", "coco_object") and largest != 0:
+        yield (
+            f"class {largest} has more pixels than the background (id 0): the ids may be shifted "
+            "or permuted"
+        )

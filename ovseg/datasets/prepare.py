@@ -11,9 +11,9 @@ from typing import Any
 
 from ovseg.datasets import ade847, cityscapes, coco, context, voc_aug
 from ovseg.datasets.conversion import Job, pending, run_jobs
-from ovseg.datasets.name_lists import name_list_contradiction
 from ovseg.datasets.pairs import Pairs, find_pairs, missing_root
 from ovseg.datasets.table import Benchmark
+from ovseg.datasets.witness import name_list_contradiction
 from ovseg.errors import DatasetError
 from ovseg.files import write_atomic
 from ovseg.progress import Progress

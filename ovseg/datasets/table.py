@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ovseg.errors import ConfigError
 
@@ -25,13 +25,13 @@ class Benchmark:
         name: as in the names of configurations, and of its plain built-in vocabulary.
         title: as papers write it.
         dataset: the data set type of mmseg that reads it.
+        num_classes: number of classes that are scored, the background included where it is one.
+        expected: official numbers of pictures; two where two lists are in circulation.
         root: its folder under `data/`.
         pictures: folder of the pictures under `root`.
         labels: folder of the label maps under `root`.
         picture_suffix: what a picture's file name has after the item's name.
         label_suffix: what a label map's file name has after the item's name.
-        num_classes: number of classes that are scored, the background included where it is one.
-        expected: official numbers of pictures; two where two lists are in circulation.
         split: file under `root` that lists the items, or None: all pictures of the folder.
         reduce_zero: id 0 in the files does not count, and class k has id k + 1.
         ignore: id in the files of pixels that do not count, or None: every pixel counts.
@@ -42,13 +42,13 @@ class Benchmark:
     name: str
     title: str
     dataset: str
+    num_classes: int
+    expected: tuple[int, ...]
     root: str
     pictures: str
     labels: str
-    picture_suffix: str
-    label_suffix: str
-    num_classes: int
-    expected: tuple[int, ...]
+    picture_suffix: str = ".jpg"
+    label_suffix: str = ".png"
     split: str | None = None
     reduce_zero: bool = False
     ignore: int | None = 255
@@ -91,140 +91,70 @@ def _lists(name: str, *, maskclip: str = "", dinoiser: str = "mmseg", ovseg: boo
     return lists
 
 
-_VOC = {
-    "root": "VOCdevkit/VOC2012",
-    "pictures": "JPEGImages",
-    "labels": "SegmentationClass",
-    "picture_suffix": ".jpg",
-    "label_suffix": ".png",
-    "expected": (1449,),
-    "split": "ImageSets/Segmentation/val.txt",
-}
-_CONTEXT = {
-    "root": "VOCdevkit/VOC2010",
-    "pictures": "JPEGImages",
-    "labels": "SegmentationClassContext",
-    "picture_suffix": ".jpg",
-    "label_suffix": ".png",
-    "expected": (5105, 5104),
-    "split": "ImageSets/SegmentationContext/val.txt",
-}
-_COCO = {
-    "root": "coco_stuff164k",
-    "pictures": "images/val2017",
-    "labels": "annotations/val2017",
-    "picture_suffix": ".jpg",
-    "expected": (5000,),
-}
-
+# Blocks of a few lines keep a row in sight.
+# fmt: off
+_STUFF = Benchmark(
+    "coco_stuff164k", "COCO-Stuff 164k (171 classes)", "COCOStuff164kDataset", 171, (5000,),
+    root="coco_stuff164k", pictures="images/val2017", labels="annotations/val2017",
+    label_suffix="_labelTrainIds.png", lists=_lists("coco_stuff164k", maskclip="maskclip"),
+)
+_VOC20 = Benchmark(
+    "voc20", "Pascal VOC 2012 (20 objects)", "PascalVOC20Dataset", 20, (1449,),
+    root="VOCdevkit/VOC2012", pictures="JPEGImages", labels="SegmentationClass", reduce_zero=True,
+    split="ImageSets/Segmentation/val.txt",
+    lists=_lists("voc20", maskclip="maskclip", dinoiser="clip_dinoiser"),
+)
+_CONTEXT59 = Benchmark(
+    "context59", "Pascal Context (59 classes)", "PascalContext59Dataset", 59, (5105, 5104),
+    root="VOCdevkit/VOC2010", pictures="JPEGImages", labels="SegmentationClassContext",
+    reduce_zero=True, split="ImageSets/SegmentationContext/val.txt",
+    lists=_lists("context59", maskclip="maskclip", dinoiser="clip_dinoiser"),
+)
 _TABLE = (
     Benchmark(
-        name="ade20k",
-        title="ADE20K (150 classes)",
-        dataset="ADE20KDataset",
-        root="ade/ADEChallengeData2016",
-        pictures="images/validation",
-        labels="annotations/validation",
-        picture_suffix=".jpg",
-        label_suffix=".png",
-        num_classes=150,
-        expected=(2000,),
-        reduce_zero=True,
-        lists=_lists("ade20k", maskclip="mmseg"),
+        "ade20k", "ADE20K (150 classes)", "ADE20KDataset", 150, (2000,),
+        root="ade/ADEChallengeData2016", pictures="images/validation",
+        labels="annotations/validation", reduce_zero=True, lists=_lists("ade20k", maskclip="mmseg"),
     ),
     Benchmark(
-        name="ade847",
-        title="ADE20K-full (847 classes)",
-        dataset="ADE20K847Dataset",
-        root="ade/ADE20K_2021_17_01",
-        pictures="images_detectron2/validation",
-        labels="annotations_detectron2/validation",
-        picture_suffix=".jpg",
-        label_suffix=".tif",
-        num_classes=847,
-        expected=(2000,),
-        ignore=WIDE_IGNORE,
+        "ade847", "ADE20K-full (847 classes)", "ADE20K847Dataset", 847, (2000,),
+        root="ade/ADE20K_2021_17_01", pictures="images_detectron2/validation",
+        labels="annotations_detectron2/validation", label_suffix=".tif", ignore=WIDE_IGNORE,
         lists={"mask_adapted": "ade847_ovseg"},
     ),
-    Benchmark(
-        name="coco_stuff164k",
-        title="COCO-Stuff 164k (171 classes)",
-        dataset="COCOStuff164kDataset",
-        label_suffix="_labelTrainIds.png",
-        num_classes=171,
-        lists=_lists("coco_stuff164k", maskclip="maskclip"),
-        **_COCO,
-    ),
-    Benchmark(
-        name="coco_object",
-        title="COCO-Object (background and 80 things)",
-        dataset="COCOObjectDataset",
-        label_suffix="_instanceTrainIds.png",
-        num_classes=81,
-        ignore=None,
-        background=True,
+    _STUFF,
+    replace(
+        _STUFF, name="coco_object", title="COCO-Object (background and 80 things)",
+        dataset="COCOObjectDataset", num_classes=81, label_suffix="_instanceTrainIds.png",
+        ignore=None, background=True,
         lists=_lists("coco_object", dinoiser="clip_dinoiser", ovseg=False),
-        **_COCO,
     ),
     Benchmark(
-        name="cityscapes",
-        title="Cityscapes (19 classes)",
-        dataset="CityscapesDataset",
-        root="cityscapes",
-        pictures="leftImg8bit/val",
-        labels="gtFine/val",
-        picture_suffix="_leftImg8bit.png",
-        label_suffix="_gtFine_labelTrainIds.png",
-        num_classes=19,
-        expected=(500,),
+        "cityscapes", "Cityscapes (19 classes)", "CityscapesDataset", 19, (500,),
+        root="cityscapes", pictures="leftImg8bit/val", labels="gtFine/val",
+        picture_suffix="_leftImg8bit.png", label_suffix="_gtFine_labelTrainIds.png",
         lists=_lists("cityscapes", maskclip="mmseg", ovseg=False),
     ),
-    Benchmark(
-        name="voc20",
-        title="Pascal VOC 2012 (20 objects)",
-        dataset="PascalVOC20Dataset",
-        num_classes=20,
-        reduce_zero=True,
-        lists=_lists("voc20", maskclip="maskclip", dinoiser="clip_dinoiser"),
-        **_VOC,
-    ),
-    Benchmark(
-        name="voc21",
-        title="Pascal VOC 2012 (background and 20 objects)",
-        dataset="PascalVOC21Dataset",
-        num_classes=21,
-        background=True,
+    _VOC20,
+    replace(
+        _VOC20, name="voc21", title="Pascal VOC 2012 (background and 20 objects)",
+        dataset="PascalVOC21Dataset", num_classes=21, reduce_zero=False, background=True,
         lists=_lists("voc21", dinoiser="clip_dinoiser", ovseg=False),
-        **_VOC,
     ),
-    Benchmark(
-        name="context59",
-        title="Pascal Context (59 classes)",
-        dataset="PascalContext59Dataset",
-        num_classes=59,
-        reduce_zero=True,
-        lists=_lists("context59", maskclip="maskclip", dinoiser="clip_dinoiser"),
-        **_CONTEXT,
-    ),
-    Benchmark(
-        name="context60",
-        title="Pascal Context (background and 59 classes)",
-        dataset="PascalContext60Dataset",
-        num_classes=60,
-        background=True,
+    _CONTEXT59,
+    replace(
+        _CONTEXT59, name="context60", title="Pascal Context (background and 59 classes)",
+        dataset="PascalContext60Dataset", num_classes=60, reduce_zero=False, background=True,
         lists=_lists("context60", dinoiser="clip_dinoiser", ovseg=False),
-        **_CONTEXT,
     ),
-    Benchmark(
-        name="context459",
-        title="Pascal Context (459 classes)",
-        dataset="PascalContext459Dataset",
-        num_classes=459,
-        ignore=WIDE_IGNORE,
+    replace(
+        _CONTEXT59, name="context459", title="Pascal Context (459 classes)",
+        dataset="PascalContext459Dataset", num_classes=459, reduce_zero=False,
+        labels="annotations_detectron2/pc459_val", label_suffix=".tif", ignore=WIDE_IGNORE,
         lists={"mask_adapted": "context459_ovseg"},
-        **{**_CONTEXT, "labels": "annotations_detectron2/pc459_val", "label_suffix": ".tif"},
     ),
 )
+# fmt: on
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _TABLE}
 """The benchmarks by name."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ovseg.datasets.conversion import Job, encode_ids
+from ovseg.datasets.pairs import read_names
 from ovseg.errors import DatasetError
 from ovseg.files import write_atomic
 
@@ -42,8 +43,8 @@ def write_lists(root: Path) -> int:
     release, lists = _release(root), root / "ImageSets" / "Segmentation"
     if not (release / "train.txt").is_file():
         return 0
-    added = _names(release / "train.txt") | _names(release / "val.txt")
-    train, val = _names(lists / "train.txt"), _names(lists / "val.txt")
+    added = {*read_names(release / "train.txt"), *read_names(release / "val.txt")}
+    train, val = (set(read_names(lists / name)) for name in ("train.txt", "val.txt"))
     wanted = {"trainaug.txt": (train | added) - val, "aug.txt": added - train - val}
     written = 0
     for name, names in wanted.items():
@@ -54,15 +55,6 @@ def write_lists(root: Path) -> int:
         write_atomic(target, text)
         written += 1
     return written
-
-
-def _names(path: Path) -> set[str]:
-    try:
-        return {line.split()[0] for line in path.read_text("utf-8").splitlines() if line.strip()}
-    except OSError as error:
-        raise DatasetError(
-            f"the list cannot be read ({error.strerror})", where=path, fix="it comes with VOC"
-        ) from error
 
 
 def _convert(source: Path) -> bytes:

@@ -1,23 +1,26 @@
 """Comparing label maps with what the data set itself says about its pictures.
 
 Most releases carry a second account of what is in a picture: VOC's `ImageSets/Main/cat_val.txt`,
-Cityscapes' polygons, COCO's `instances_val2017.json`, ADE20K's `objectInfo150.txt`. Label maps with
-shifted or permuted ids contradict it. Where there is no such file nothing can be said.
+Cityscapes' polygons, COCO's `instances_val2017.json`, ADE20K's `objectInfo150.txt`, the list of
+class names `labels.txt`. Label maps with shifted or permuted ids contradict it. Where there is no
+such file nothing can be said.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ovseg.datasets.name_lists import name_list_contradiction
+from ovseg.datasets.coco import RAW_TO_TRAIN
 from ovseg.datasets.table import Benchmark
 from ovseg.errors import DatasetError
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["contradictions"]
+__all__ = ["contradictions", "name_list_contradiction"]
 
 Seen = Mapping[str, frozenset[int]]
 """Ids present in each item's label map."""
@@ -26,12 +29,10 @@ _ENOUGH = 0.5
 """Least share of the said classes that must be found; hidden and tiny objects lower it a bit."""
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """An item is said, by a file, to show a class (an id as label maps have it)."""
+Statement = tuple[str, int]
+"""An item is said, by a file, to show a class (an id as label maps have it)."""
 
-    item: str
-    index: int
+_LINE = re.compile(r"\s*(\d+)\s*:\s*(.*\S)\s*")
 
 
 def contradictions(benchmark: Benchmark, root: Path, seen: Seen) -> list[str]:
@@ -69,13 +70,9 @@ def _ids_by_name(benchmark: Benchmark) -> dict[str, int]:
     return ids
 
 
-def _read(
-    read: Callable[[Path, Mapping[str, int]], Iterator[_Statement]],
-    path: Path,
-    ids: Mapping[str, int],
-) -> list[_Statement]:
+def _read(read: Callable[..., Iterator[Any]], path: Path, *arguments: Mapping[str, int]) -> list:
     try:
-        return list(read(path, ids))
+        return list(read(path, *arguments))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DatasetError(
             f"cannot be read ({type(error).__name__}: {error})",
@@ -84,7 +81,7 @@ def _read(
         ) from error
 
 
-def _voc_presence(path: Path, ids: Mapping[str, int]) -> Iterator[_Statement]:
+def _voc_presence(path: Path, ids: Mapping[str, int]) -> Iterator[Statement]:
     """`cat_val.txt`: a picture and 1 (shows a cat), 0 (only hard to see) or -1 a line."""
     index = ids.get(path.name.removesuffix("_val.txt"))
     if index is None:
@@ -92,30 +89,31 @@ def _voc_presence(path: Path, ids: Mapping[str, int]) -> Iterator[_Statement]:
     for line in path.read_text("utf-8").splitlines():
         words = line.split()
         if len(words) == 2 and words[1] == "1":
-            yield _Statement(words[0], index)
+            yield words[0], index
 
 
-def _cityscapes_polygons(path: Path, ids: Mapping[str, int]) -> Iterator[_Statement]:
+def _cityscapes_polygons(path: Path, ids: Mapping[str, int]) -> Iterator[Statement]:
     item = f"{path.parent.name}/{path.name.removesuffix('_gtFine_polygons.json')}"
     for entry in json.loads(path.read_text("utf-8"))["objects"]:
         name = entry["label"].removesuffix("group")
         if name in ids:
-            yield _Statement(item, ids[name])
+            yield item, ids[name]
 
 
-def _coco_instances(path: Path, ids: Mapping[str, int]) -> Iterator[_Statement]:
+def _coco_instances(path: Path, ids: Mapping[str, int]) -> Iterator[Statement]:
     content = json.loads(path.read_text("utf-8"))
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
     files = {entry["id"]: entry["file_name"] for entry in content["images"]}
     for entry in content["annotations"]:
         name = names[entry["category_id"]]
         if name in ids:
-            yield _Statement(files[entry["image_id"]].rsplit(".", 1)[0], ids[name])
+            yield files[entry["image_id"]].rsplit(".", 1)[0], ids[name]
 
 
+_VOC = (("ImageSets/Main", "ImageSets/Main/*_val.txt", _voc_presence),)
 _SOURCES = {
-    "VOCdevkit/VOC2012": (("ImageSets/Main", "ImageSets/Main/*_val.txt", _voc_presence),),
-    "VOCdevkit/VOC2010": (("ImageSets/Main", "ImageSets/Main/*_val.txt", _voc_presence),),
+    "VOCdevkit/VOC2012": _VOC,
+    "VOCdevkit/VOC2010": _VOC,
     "cityscapes": (("the polygons", "gtFine/val/*/*_gtFine_polygons.json", _cityscapes_polygons),),
     "coco_stuff164k": (
         ("instances_val2017.json", "annotations/instances_val2017.json", _coco_instances),
@@ -125,9 +123,9 @@ _SOURCES = {
 
 
 def _compare(
-    source: str, benchmark: Benchmark, statements: list[_Statement], seen: Seen
+    source: str, benchmark: Benchmark, statements: list[Statement], seen: Seen
 ) -> str | None:
-    known = {(s.item, s.index) for s in statements if s.item in seen}
+    known = {(item, index) for item, index in statements if item in seen}
     if not known:
         return None
     share = _share(known, seen, 0)
@@ -154,13 +152,10 @@ def _compare_counts(path: Path, seen: Seen) -> str | None:
     """Compare with ADE20K's table: its column Val says in how many pictures a class is."""
     if not path.is_file():
         return None
-    expected = dict(_read(_ade_counts, path, {}))
+    expected = dict(_read(_ade_counts, path))
     if not expected or max(expected.values()) > len(seen):
         return None  # only a part of the split is here
-    found = dict.fromkeys(expected, 0)
-    for ids in seen.values():
-        for index in ids & expected.keys():
-            found[index] += 1
+    found = Counter(index for ids in seen.values() for index in ids)
     off = sum(abs(found[index] - count) for index, count in expected.items())
     if off <= 0.2 * sum(expected.values()):
         return None
@@ -171,7 +166,7 @@ def _compare_counts(path: Path, seen: Seen) -> str | None:
     )
 
 
-def _ade_counts(path: Path, _: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+def _ade_counts(path: Path) -> Iterator[tuple[int, int]]:
     lines = path.read_text("utf-8").splitlines()
     head = lines[0].split()
     if "Idx" not in head or "Val" not in head:
@@ -181,3 +176,42 @@ def _ade_counts(path: Path, _: Mapping[str, int]) -> Iterator[tuple[int, int]]:
         words = line.split("\t") if "\t" in line else line.split()
         if len(words) > count:
             yield int(words[index]), int(words[count])
+
+
+def name_list_contradiction(benchmark: Benchmark, root: Path) -> str | None:
+    """Say where `labels.txt` numbers the classes otherwise than the conversion takes for granted.
+
+    COCO-Stuff and Pascal Context have such a list, a line `number: name` a class.
+
+    Args:
+        benchmark: which one.
+        root: its folder.
+
+    Returns:
+        A sentence, or None: the list agrees, or there is none.
+    """
+    path, ours = root / "labels.txt", _numbered(benchmark)
+    if not ours or not path.is_file():
+        return None
+    number_of = {name: number for number, name in ours.items()}
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    listed = [(int(m[1]), m[2].lower()) for line in lines if (m := _LINE.fullmatch(line))]
+    moved = [(number, name) for number, name in listed if number_of.get(name, number) != number]
+    if not moved:
+        return None
+    number, name = moved[0]
+    return (
+        f"{path.name} numbers {len(moved)} classes otherwise than this release does: "
+        f"{name!r} is {number}, expected {number_of[name]}; label maps of another release would be "
+        "converted to permuted classes"
+    )
+
+
+def _numbered(benchmark: Benchmark) -> dict[int, str]:
+    """Number to name, as the release's own label maps count."""
+    if benchmark.root == "coco_stuff164k":
+        names = Vocabulary.builtin("coco_stuff164k").classes
+        return {raw + 1: names[train] for raw, train in RAW_TO_TRAIN.items()}
+    if benchmark.root == "VOCdevkit/VOC2010":
+        return dict(enumerate(Vocabulary.builtin("context459").classes, start=1))
+    return {}
