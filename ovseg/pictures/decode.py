@@ -16,7 +16,6 @@ from ovseg.pictures import tiff
 from ovseg.pictures.frame import check_size, pillow_settings, to_rgb, turn
 from ovseg.pictures.options import Picture, ReadOptions
 from ovseg.pictures.sniff import identify
-from ovseg.pictures.tiff_pages import deep_tiff_pages
 
 __all__ = ["convert", "decode"]
 
@@ -71,8 +70,8 @@ def convert(image: Image.Image, source: str, options: ReadOptions) -> Picture:
 def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[Picture]:
     if kind == "TIFF":
         first = next(tiff.directories(data), None)
-        if first is not None and (options.bands or tiff.needs_all_bands(first)):
-            yield from deep_tiff_pages(data, source, options)
+        if first is not None and (options.bands or tiff.is_deep(first)):
+            yield from tiff.deep_pages(data, source, options)
             return
     image = _open(data, kind)
     check_size(*image.size, source, options)
@@ -107,7 +106,7 @@ def _convert(
 ) -> Picture:
     check_size(*image.size, source, options)
     notes: dict[str, Any] = {}
-    tiff_orientation = getattr(image, "tag_v2", {}).get(tiff.ORIENTATION, 1)
+    tiff_orientation = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
     image, truncated = _load(image, again, options)
     if truncated:
         notes["truncated"] = True
