@@ -20,7 +20,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Directory
 
 from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.pictures.depth import to_uint8
-from ovseg.pictures.frame import check_size, pillow_settings, to_rgb, turn
+from ovseg.pictures.frame import check_size, finish, pillow_settings
 from ovseg.pictures.options import Picture, ReadOptions
 
 __all__ = ["deep_pages", "directories", "is_deep"]
@@ -85,14 +85,9 @@ def deep_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Pictu
         values = _read_bands(data, tags, options.bands)
         if options.bands is None:
             values = _to_colours(values, tags, source, options, notes)
-        pixels = to_rgb(values, source, options, notes)
-        orientation = _first(tags, Tag.Orientation)
-        if orientation in range(2, 9):
-            notes["exif_orientation"] = orientation
-            pixels = pixels if options.ignore_exif else turn(pixels, orientation)
         if len(pages) > 1:
             notes.update(frames=len(pages), frame=index)
-        yield Picture(np.ascontiguousarray(pixels), source, notes)
+        yield finish(values, _first(tags, Tag.Orientation), source, options, notes)
 
 
 def _check_size(tags: Tags, source: str, options: ReadOptions) -> None:
