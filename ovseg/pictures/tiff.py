@@ -55,9 +55,9 @@ def is_deep(tags: Tags) -> bool:
     """Whether Pillow would lose depth or bands of a page with these tags, or refuse it."""
     bands, bits = _first(tags, Tag.SamplesPerPixel), max(_all(tags, Tag.BitsPerSample))
     photometric = _first(tags, Tag.PhotometricInterpretation)
-    if bands == 1:
-        return photometric == 0 and bits == 16  # Pillow gives these as a negative
     planar = _first(tags, Tag.PlanarConfiguration) == 2
+    if bands == 1:  # Pillow gives white as 0 for a negative and garbles a single deep plane
+        return bits > 8 and (planar or (photometric == 0 and bits == 16))
     refused = (photometric in (0, 1) and bands > 2) or (planar and bands in (2, 4))
     return bands > 4 or bits > 8 or (refused and _first(tags, Tag.Compression) not in _JPEG)
 
