@@ -65,17 +65,21 @@ def parse_palette(
         >>> parse_palette(["#ff0000", "#0f0", (0, 0, 255)], 3)
         ((255, 0, 0), (0, 255, 0), (0, 0, 255))
     """
-    colours = _read_lines(spec) if isinstance(spec, (str, os.PathLike)) else _read_list(spec)
+    if isinstance(spec, (str, os.PathLike)):
+        colours, place = _read_lines(spec), os.fspath(spec)
+    else:
+        values = (v if isinstance(v, str) else " ".join(map(str, v)) for v in spec)
+        colours = [_colour(v, f"palette, colour {n}") for n, v in enumerate(values, start=1)]
+        place = "palette"
     if len(colours) < count:
         raise ConfigError(
             f"{len(colours)} colours for {count} classes",
-            where=_place(spec),
+            where=place,
             expected="a colour for every class",
             fix="add colours or leave the palette out",
         )
-    colours = colours[:count]
-    _warn_equal(colours, _place(spec))
-    return tuple(colours)
+    _warn_equal(colours[:count], place)
+    return tuple(colours[:count])
 
 
 def _read_lines(path: str | os.PathLike[str]) -> list[Colour]:
@@ -95,33 +99,20 @@ def _read_lines(path: str | os.PathLike[str]) -> list[Colour]:
     return colours
 
 
-def _read_list(values: Sequence[str | Sequence[int]]) -> list[Colour]:
-    return [
-        _colour(
-            value if isinstance(value, str) else " ".join(str(v) for v in value),
-            f"palette, colour {number}",
-        )
-        for number, value in enumerate(values, start=1)
-    ]
-
-
 def _colour(text: str, where: str) -> Colour:
-    hexadecimal = _HEX.fullmatch(text)
-    numbers = _NUMBERS.fullmatch(text)
-    if hexadecimal and (text.startswith("#") or not numbers):
+    if numbers := _NUMBERS.fullmatch(text):
+        red, green, blue = (int(v) for v in numbers.groups())
+        if max(red, green, blue) <= 255:
+            return red, green, blue
+    elif hexadecimal := _HEX.fullmatch(text):
         digits = (
-            hexadecimal[1] if len(hexadecimal[1]) == 6 else "".join(c * 2 for c in hexadecimal[1])
+            hexadecimal[1] if len(hexadecimal[1]) == 6 else re.sub("(.)", r"\1\1", hexadecimal[1])
         )
-        values = [int(digits[i : i + 2], 16) for i in (0, 2, 4)]
-    else:
-        values = [int(v) for v in numbers.groups()] if numbers else [256]
-    if max(values) > 255:
-        raise ConfigError(
-            f"{text!r} is not a colour",
-            where=where,
-            expected="#rrggbb, #rgb or three numbers 0..255",
-        )
-    return values[0], values[1], values[2]
+        red, green, blue = bytes.fromhex(digits)
+        return red, green, blue
+    raise ConfigError(
+        f"{text!r} is not a colour", where=where, expected="#rrggbb, #rgb or three numbers 0..255"
+    )
 
 
 def _warn_equal(colours: Sequence[Colour], where: str) -> None:
@@ -132,10 +123,6 @@ def _warn_equal(colours: Sequence[Colour], where: str) -> None:
                 f"{where}: classes {first[colour]} and {index} have the same colour {colour}",
                 stacklevel=3,
             )
-
-
-def _place(spec: object) -> str:
-    return str(spec) if isinstance(spec, (str, os.PathLike)) else "palette"
 
 
 @functools.cache
