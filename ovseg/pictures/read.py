@@ -85,7 +85,7 @@ def refuse_address(source: str) -> None:
     """
     if _ADDRESS.match(source):
         raise InputError(
-            "is an address, and nothing is fetched",
+            "is an address, and pictures are not fetched",
             where=source,
             expected="a path on this machine",
             fix=f"download it first, for example: curl -O {shlex.quote(source)}",
