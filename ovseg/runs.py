@@ -6,8 +6,7 @@
     OUT/errors.jsonl    a line a failed picture of the latest run
 
 A picture is done when its line stands in `results.jsonl`, the picture still has the size and time
-of change that stand there, and the files named there still have their sizes. What lies behind an
-address is not looked at again. Several processes
+of change that stand there, and the files named there still have their sizes. Several processes
 may work in one folder at once: each picture is claimed by one of them, files are renamed into
 place, lines are appended in one write.
 """
@@ -28,7 +27,6 @@ from typing import Any
 from ovseg.errors import ConfigError, InputError
 from ovseg.files import TEMP_PREFIX, write_atomic
 from ovseg.journal import Journal, append_line
-from ovseg.pictures.addresses import is_address
 
 __all__ = ["RunFolder", "differences"]
 
@@ -112,7 +110,7 @@ class RunFolder:
 
         Args:
             name: the picture's name in the output tree, for example `x/a`.
-            picture: the picture's file or address.
+            picture: the picture's file.
 
         Raises:
             OSError: the file is not there.
@@ -242,16 +240,12 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     return [] if old == new else [f"{key}: {_brief(old)} -> {_brief(new)}"]
 
 
-def fingerprint(picture: str | Path) -> dict[str, int | str]:
+def fingerprint(picture: str | Path) -> dict[str, int]:
     """Return size in bytes and time of change (ns) of a file, by which a change is noticed.
-
-    An address stands for itself: asking the server again would be another fetch.
 
     Raises:
         OSError: the file is not there.
     """
-    if is_address(picture):
-        return {"address": str(picture)}
     state = Path(picture).stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 

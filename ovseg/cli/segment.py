@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SRC",
-        help="pictures, folders, globs, addresses, or - for a list of them on stdin",
+        help="pictures, folders, globs, or - for a list of them on stdin",
     )
     parser.add_argument(
         "-c",
@@ -88,11 +88,6 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--all-frames",
         action="store_true",
         help="every frame of an animation or page of a TIFF, instead of the first",
-    )
-    group.add_argument(
-        "--allow-urls",
-        action="store_true",
-        help="fetch http(s) addresses: pictures of at most 64 MiB from public servers",
     )
     group.add_argument(
         "--allow-truncated", action="store_true", help="use what is there of a cut-off file"

@@ -99,7 +99,6 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
     values: dict[str, Any] = {
         "ignore_exif": args.ignore_exif,
         "allow_truncated": args.allow_truncated,
-        "allow_urls": args.allow_urls,
     }
     if args.value_range is not None:
         values["value_range"] = _numbers(args.value_range, ":", float, "--value-range")
