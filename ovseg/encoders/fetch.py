@@ -124,7 +124,13 @@ class Weights:
         if self.file is not None or target.is_file():
             # The published digest belongs to the file behind the URL, not to the hub's copy of it.
             if self.hub is None and not _matches(target, self.sha256):
-                raise self._other_digest(target)
+                raise CheckpointError(
+                    "the SHA-256 of this file is not the published one "
+                    f"({target.stat().st_size} bytes)",
+                    where=target,
+                    expected=f"sha256 {self.sha256}",
+                    fix=f"remove the file and fetch it again from {self.url}",
+                )
             return target
         if self.hub is None and self.url is None:
             raise CheckpointError(
@@ -169,14 +175,6 @@ class Weights:
             except EntryNotFoundError as error:
                 missing = error
         raise FileNotFoundError(str(missing)) from missing
-
-    def _other_digest(self, path: Path) -> CheckpointError:
-        return CheckpointError(
-            f"the SHA-256 of this file is not the published one ({path.stat().st_size} bytes)",
-            where=path,
-            expected=f"sha256 {self.sha256}",
-            fix=f"remove the file and fetch it again from {self.url}",
-        )
 
     def _absent(self, error: Exception) -> CheckpointError:
         reason = next(iter(str(error).splitlines()), type(error).__name__)

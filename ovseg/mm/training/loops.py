@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from mmengine.dist import get_rank
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import LOOPS
 
 from ovseg.mm.training.seeded import DrawSampler, seed_everything
@@ -22,7 +22,7 @@ from ovseg.mm.training.seeded import DrawSampler, seed_everything
 __all__ = ["ResumableEpochLoop", "ResumableIterLoop"]
 
 
-class _Resumable:
+class _Resumable(BaseLoop):
     """What both loops add to mmengine's: items drawn by place, seeds by iteration.
 
     A data loader that is built already stays as it is.

@@ -94,7 +94,8 @@ def test_a_teacher_that_is_not_there_stops_before_the_first_iteration(
     monkeypatch.setattr("mmengine.model.BaseModel.train_step", too_late)
     missing = tmp_path / "absent.safetensors"
     words = [str(config), "--work-dir", str(tmp_path / "run"), "--device", "cpu"]
-    assert main(["train", *words, *FEW, f"{key}={missing}"]) == 1
+    options = [*FEW, "train_cfg.max_iters=20", f"{key}={missing}"]
+    assert main(["train", *words, *options]) == 1
     assert "absent.safetensors" in capfd.readouterr().err
 
 
