@@ -140,7 +140,9 @@ def _models() -> dict[str, str]:
 
 
 def _cache() -> dict[str, Any]:
-    folder = Path(os.environ.get("OVSEG_CACHE") or Path.home() / ".cache" / "ovseg")
+    from ovseg.encoders.fetch import cache_root
+
+    folder = cache_root()
     above = next(p for p in (folder, *folder.parents) if p.exists())
     return {
         "folder": str(folder),

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.hub import find_file
+from ovseg.encoders.hub import local_file
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.towers import to_map
 from ovseg.encoders.weights import read_state_dict
-from ovseg.errors import CheckpointError, ConfigError
+from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity, cut_below, weighted_pool
 from ovseg.heads.base import WindowHead, check_temperature
 from ovseg.heads.maskclip import cosines
@@ -119,7 +119,7 @@ class ClipDinoiser(WindowHead):
         )
         self.bkg_decoder = nn.Conv2d(self.in_channels, 1, 1)
         if self.pretrained is not None:
-            path = _local(self.pretrained)
+            path = local_file(self.pretrained, "a CLIP-DINOiser checkpoint")
             load_strict(self, read_state_dict(path), where=path, hint=lambda: _HINT)
 
     def _add_towers(self) -> None:
@@ -268,17 +268,6 @@ _HINT = (
     f"the trained mode takes a file with exactly {', '.join(HEAD_KEYS)}, trained for this "
     "in_channels and channels"
 )
-
-
-def _local(pretrained: str | Path) -> Path:
-    source = find_file(pretrained)
-    if source is None:
-        raise CheckpointError(
-            "no such weights file",
-            where=pretrained,
-            fix="give the path or address of a CLIP-DINOiser checkpoint",
-        )
-    return source.local()
 
 
 def _full_patches(images: Tensor, patch: int) -> Tensor:

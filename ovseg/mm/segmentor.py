@@ -242,6 +242,11 @@ class OpenVocabSegmentor(BaseSegmentor):
         """Return the trained weights of a checkpoint, under the names that the recipe gives."""
         return dict(state) if self.recipe is None else self.recipe.release(state)
 
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build the teachers of the recipe that `train_cfg` names."""
+        if self.recipe is not None:
+            self.recipe.prepare_teachers(device)
+
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of the recipe that `train_cfg` names; no labels are needed.
 

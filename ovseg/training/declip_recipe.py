@@ -113,6 +113,11 @@ class DeclipRecipe(Recipe):
         visual = deepcopy(clip.model.visual).requires_grad_(False).eval()
         self.teacher = tower_for(visual, clip.tower.position_rule)
 
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build the vision foundation model."""
+        if self.vfm is None:
+            self.vfm = build_teacher(self._vfm_options).to(device)
+
     def losses(
         self,
         clip: ClipEncoder,
@@ -189,8 +194,7 @@ class DeclipRecipe(Recipe):
     @torch.no_grad()
     def _see(self, samples: Sequence[PictureRegions], device: torch.device) -> Tensor:
         """Features (B, C, h, w) of the vision foundation model."""
-        if self.vfm is None:
-            self.vfm = build_teacher(self._vfm_options).to(device)
+        self.prepare_teachers(device)
         pictures = torch.stack([sample.vfm_picture for sample in samples]).to(device)
         return self.vfm(pictures / 255)
 

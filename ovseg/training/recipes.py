@@ -1,7 +1,7 @@
 """How heads are trained: the frozen teachers, and the losses of a batch of pictures.
 
-A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when the first
-batch comes, so that a configuration with a recipe tests without them.
+A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when a training
+starts (`prepare_teachers`), so that a configuration with a recipe tests without them.
 """
 
 from __future__ import annotations
@@ -73,6 +73,14 @@ class DinoiserRecipe(Recipe):
         head.requires_grad_(True)
         head.bkg_decoder.requires_grad_(self._found_options is not None)
 
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build DINO and, where it teaches, FOUND."""
+        if self.dino is None:
+            self.dino = build_dino(**self._dino_options, device=device).requires_grad_(False)
+            if self._found_options is not None:
+                self.found = build_found(**self._found_options, device=device)
+                self.found.requires_grad_(False)
+
     def losses(
         self, clip: ClipEncoder, head: Head, images: Tensor, samples: Sequence[Any] = ()
     ) -> dict[str, Tensor]:
@@ -91,7 +99,7 @@ class DinoiserRecipe(Recipe):
             ConfigError: DINO and CLIP cut the pictures into different patches.
             CheckpointError: weights of a teacher that cannot be had.
         """
-        self._build_teachers(images.device)
+        self.prepare_teachers(images.device)
         with torch.no_grad():
             trunk = clip.trunk(images, head.capture)
             final = head.feats_idx == "final"
@@ -106,13 +114,6 @@ class DinoiserRecipe(Recipe):
         prediction = affinity_prediction(head.obj_proj(inner))
         background = head.background_logits(inner)
         return dinoiser_losses(prediction, background, alike, foreground)
-
-    def _build_teachers(self, device: torch.device) -> None:
-        if self.dino is None:
-            self.dino = build_dino(**self._dino_options, device=device).requires_grad_(False)
-            if self._found_options is not None:
-                self.found = build_found(**self._found_options, device=device)
-                self.found.requires_grad_(False)
 
 
 RECIPES: dict[str, type[Recipe]] = {

@@ -76,6 +76,29 @@ def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
     assert all(torch.equal(head.state_dict()[name], weights[name]) for name in HEAD_KEYS)
 
 
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (DINOISER, "model.train_cfg.dino.pretrained"),
+        (PLUS, "model.teacher.backbone.pretrained"),
+        (ROOT / "declip" / "declip_tiny_scenes.py", "model.train_cfg.vfm.pretrained"),
+    ],
+    ids=["clip_dinoiser", "maskclip_plus", "declip"],
+)
+def test_a_teacher_that_is_not_there_stops_before_the_first_iteration(
+    tmp_path, monkeypatch, capfd, config, key
+):
+    def too_late(*args, **kwargs):
+        raise AssertionError("an iteration was run")
+
+    monkeypatch.setattr("mmengine.model.BaseModel.train_step", too_late)
+    missing = tmp_path / "absent.safetensors"
+    words = [str(config), "--work-dir", str(tmp_path / "run"), "--device", "cpu"]
+    options = [*FEW, "train_cfg.max_iters=20", f"{key}={missing}"]
+    assert main(["train", *words, *options]) == 1
+    assert "absent.safetensors" in capfd.readouterr().err
+
+
 def test_the_published_recipe_of_clip_dinoiser():
     config = Config.fromfile(ROOT / "clip_dinoiser" / "clip_dinoiser_vit_b16_imagenet.py")
     recipe = build_recipe(plain(config.model.train_cfg))
