@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from ovseg.cli import main
 from ovseg.heads.clip_dinoiser import HEAD_KEYS
 from ovseg.mm.plain import plain
+from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.training.dinoiser import LEARNING_RATES, MILESTONE
 from ovseg.training.recipes import build_recipe
 from tests.mm.training.conftest import rows
@@ -66,7 +67,7 @@ def trained(config, folder):
 def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
     weights = trained(DINOISER, tmp_path)
     assert set(weights) == set(HEAD_KEYS)
-    saved = torch.load(tmp_path / "iter_2.pth", weights_only=True)["state_dict"]
+    saved = read_runner_checkpoint(tmp_path / "iter_2.pth")["state_dict"]
     assert {name.rsplit("core.", 1)[-1] for name in saved} == set(HEAD_KEYS)
     log = rows(tmp_path)
     assert "loss_corr" in log[0]
