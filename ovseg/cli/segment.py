@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ovseg.formats import FORMATS
+
 HELP = "label every pixel of pictures with the words you give"
 EXAMPLE = 'ovseg segment photos/ -c "sky, house; home, red car" -o results'
-
-FORMATS = ("label", "palette", "overlay", "coco")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
