@@ -209,7 +209,7 @@ def register_refiner(name: str) -> Callable[[C], C]:
 
 
 def register_proposer(name: str) -> Callable[[C], C]:
-    """Register a source of masks, a class of `ovseg.masks.proposer.Proposer`; as `register_head`."""
+    """Register a source of masks, an `ovseg.masks.proposer.Proposer`; as `register_head`."""
     return PROPOSERS.register(name)
 
 
