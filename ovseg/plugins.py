@@ -14,7 +14,6 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -121,6 +120,8 @@ def installed_plugins() -> dict[str, str]:
     Returns:
         "loaded", or what went wrong, by the name of the module.
     """
+    from importlib.metadata import entry_points
+
     global _installed
     with _lock:
         if _installed is None:
