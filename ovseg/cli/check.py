@@ -11,6 +11,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ovseg.cli.plugin_option import add_plugin_option
+
 HELP = "show versions, devices and what is usable, as a bug report needs it"
 EXAMPLE = "ovseg check --json > report.json"
 
@@ -31,6 +33,7 @@ _VARIABLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         "packages": versions(),
         "mmcv": _mmcv_kind(),
         "devices": _devices(),
+        "plug-ins": _plugins(args.plugin),
         "models": _models(),
         "cache": _cache(),
         "pictures": _pictures(),
@@ -126,6 +130,23 @@ def _works(device: str, precision: str) -> bool:
         return bool(torch.isfinite(ones @ ones).all())
     except (RuntimeError, TypeError):
         return False
+
+
+def _plugins(names: list[str]) -> dict[str, str]:
+    """Import those that were asked for and those of installed distributions; all is told."""
+    from ovseg.errors import ConfigError
+    from ovseg.plugins import import_plugin, installed_plugins
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = installed_plugins()
+    for name in names:
+        try:
+            import_plugin(name)
+            report[name] = "loaded"
+        except ConfigError as error:
+            report[name] = str(error)
+    return report
 
 
 def _models() -> dict[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from ovseg.cli.plugin_option import add_plugin_option
+from ovseg.formats import FORMATS
+
 HELP = "label every pixel of pictures with the words you give"
 EXAMPLE = 'ovseg segment photos/ -c "sky, house; home, red car" -o results'
-
-FORMATS = ("label", "palette", "overlay", "coco")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     which.add_argument("-m", "--model", help="a name from 'ovseg models'")
     which.add_argument("--config", metavar="FILE", help="a configuration: .json, .yaml or .py")
     group.add_argument("--checkpoint", metavar="FILE", help="local weights to use instead")
+    add_plugin_option(group)
     group.add_argument(
         "--trust-python-config",
         action="store_true",
@@ -131,7 +133,9 @@ def run(args: argparse.Namespace) -> int:
         OvsegError: nothing could be done, or results cannot be written.
     """
     from ovseg.cli.segment_request import Request
+    from ovseg.plugins import import_plugins
 
+    import_plugins(args.plugin)
     request = Request(args)
     # Only now: it loads the picture libraries, which a wrong request should not wait for.
     from ovseg.runs import RunFolder

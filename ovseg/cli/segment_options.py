@@ -6,8 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from ovseg.cli.segment import FORMATS
 from ovseg.errors import ConfigError
+from ovseg.formats import FORMATS
 
 if TYPE_CHECKING:
     from ovseg.pictures import ReadOptions

@@ -20,11 +20,11 @@ from ovseg.encoders.towers import to_map
 from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity, cut_below, weighted_pool
-from ovseg.heads.base import WindowHead, check_temperature
-from ovseg.heads.maskclip import cosines
+from ovseg.heads.base import WindowHead, check_temperature, cosines, name_weights
 from ovseg.inference.cleaned import CleanedScores, best_scores
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
 from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.registry import register_head
 from ovseg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ HEAD_KEYS = ("bkg_decoder.bias", "bkg_decoder.weight", "obj_proj.bias", "obj_pro
 """What a checkpoint of the trained mode holds: no more and no less."""
 
 
+@register_head("ClipDinoiserHead")
 class ClipDinoiser(WindowHead):
     """Cosines of pooled patch features with the words, as probabilities.
 
@@ -112,6 +113,12 @@ class ClipDinoiser(WindowHead):
             self._add_convolutions()
         else:
             self._add_towers()
+
+    @classmethod
+    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+        """Tell by the keys of a file whether it is for the convolutions or for CLIP."""
+        ours = "pretrained" in spec["decode_head"] and is_head_file(path)
+        name_weights(spec, "decode_head" if ours else "backbone", path)
 
     def _add_convolutions(self) -> None:
         self.obj_proj = nn.Conv2d(

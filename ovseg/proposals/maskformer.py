@@ -16,10 +16,11 @@ from ovseg.encoders.loading import load_strict
 from ovseg.encoders.mask_adapted_keys import check_whole, is_whole_model
 from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import ConfigError
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.plain_data import build
 from ovseg.proposals.backbones import BACKBONES
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.maskformer_head import MaskFormerHead, Queries, proposal_logits
+from ovseg.registry import register_proposer
 
 __all__ = ["MaskFormer", "MaskFormerProposer", "load_backbone", "pad_to_stride", "to_maskformer"]
 
@@ -72,6 +73,7 @@ class MaskFormer(nn.Module):
         return proposal_logits(embed, rows)
 
 
+@register_proposer("MaskFormerProposer")
 class MaskFormerProposer(Proposer):
     """Soft masks of a trained proposal network, each with scores of the words.
 

@@ -18,6 +18,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.declip import DeClip
 from ovseg.plain_data import build
+from ovseg.registry import register_recipe
 from ovseg.training.affinity_teachers import AffinityTeacher, build_teacher
 from ovseg.training.declip import (
     average_weights,
@@ -50,6 +51,7 @@ class PictureRegions(Protocol):
     img_path: str
 
 
+@register_recipe("DeclipRecipe")
 class DeclipRecipe(Recipe):
     """Teaches context by a vision foundation model, and content by CLIP's embedding of crops.
 

@@ -19,7 +19,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.clip_dinoiser import ClipDinoiser
 from ovseg.plain_data import build
-from ovseg.training.declip_recipe import DeclipRecipe
+from ovseg.registry import RECIPES, register_recipe
 from ovseg.training.dinoiser import (
     GAMMA,
     affinity_prediction,
@@ -29,9 +29,10 @@ from ovseg.training.dinoiser import (
 )
 from ovseg.training.recipe import Recipe
 
-__all__ = ["RECIPES", "DinoiserRecipe", "build_recipe"]
+__all__ = ["DinoiserRecipe", "build_recipe"]
 
 
+@register_recipe("DinoiserRecipe")
 class DinoiserRecipe(Recipe):
     """CLIP-DINOiser's training: two convolutions learn DINO's affinity and FOUND's foreground.
 
@@ -114,13 +115,6 @@ class DinoiserRecipe(Recipe):
         prediction = affinity_prediction(head.obj_proj(inner))
         background = head.background_logits(inner)
         return dinoiser_losses(prediction, background, alike, foreground)
-
-
-RECIPES: dict[str, type[Recipe]] = {
-    "DinoiserRecipe": DinoiserRecipe,
-    "DeclipRecipe": DeclipRecipe,
-}
-"""Recipes by the names that configurations use."""
 
 
 def build_recipe(data: Mapping[str, Any]) -> Recipe:
