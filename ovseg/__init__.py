@@ -25,10 +25,11 @@ from ovseg.errors import (
 )
 
 if TYPE_CHECKING:
+    from ovseg.registry import register_head, register_proposer, register_recipe, register_refiner
     from ovseg.segmentation import Segmentation
     from ovseg.segmenter import Segmenter, load
     from ovseg.vocabulary import Vocabulary
-    from ovseg.zoo import list_models
+    from ovseg.zoo import list_models, register_model
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,11 @@ __all__ = [
     "__version__",
     "list_models",
     "load",
+    "register_head",
+    "register_model",
+    "register_proposer",
+    "register_recipe",
+    "register_refiner",
 ]
 
 _HOME = {
@@ -54,6 +60,11 @@ _HOME = {
     "Vocabulary": "ovseg.vocabulary",
     "list_models": "ovseg.zoo",
     "load": "ovseg.segmenter",
+    "register_head": "ovseg.registry",
+    "register_model": "ovseg.zoo",
+    "register_proposer": "ovseg.registry",
+    "register_recipe": "ovseg.registry",
+    "register_refiner": "ovseg.registry",
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ovseg.errors import ConfigError
+from ovseg.plugins import custom_imports, import_plugins
 
 __all__ = ["SUFFIXES", "comes_with_package", "foreign_program", "read_model_spec"]
 
@@ -28,7 +29,7 @@ def read_model_spec(path: str | Path) -> dict[str, Any]:
     """Read the model part of a configuration file as plain data.
 
     A file holds either the model part itself or a mapping with the key `model`, as mmseg's
-    configurations do. Reading a `.py` file runs it.
+    configurations do. Reading a `.py` file runs it, and imports its `custom_imports`: plug-ins.
 
     Args:
         path: a `.json`, `.yaml` or `.yml` file, or an mmseg configuration `.py`.
@@ -38,7 +39,7 @@ def read_model_spec(path: str | Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: the file is not there, too large, no valid JSON or YAML, has a key twice, uses
-            YAML tags or anchors, or has no model part.
+            YAML tags or anchors, has no model part, or names a plug-in that cannot be imported.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -84,6 +85,8 @@ def _read_python(path: Path) -> dict[str, Any]:
     from mmengine.config import Config
 
     config = Config.fromfile(str(path), import_custom_modules=False)
+    # The package's own are for mmseg, which is not needed here.
+    import_plugins(name for name in custom_imports(config) if name.split(".")[0] != "ovseg")
     return config.to_dict()
 
 

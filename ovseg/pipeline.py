@@ -17,7 +17,7 @@ from ovseg.encoders.clip import ClipEncoder, build_clip
 from ovseg.encoders.text_bank import TextBank
 from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads import HEADS, Head, score_picture
+from ovseg.heads.base import Head, score_picture
 from ovseg.inference.decode import Decoded, decode
 from ovseg.inference.maps import PictureMaps
 from ovseg.inference.scores import ScoreGrid
@@ -25,11 +25,12 @@ from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
 from ovseg.memory import within_memory
 from ovseg.plain_data import arguments_of, build, check_keys, options_of
-from ovseg.refine import REFINERS, Refiner
+from ovseg.refine.base import Refiner
+from ovseg.registry import HEADS, REFINERS
 from ovseg.rgb import require_rgb, to_pixels
 from ovseg.vocabulary import Vocabulary
 
-__all__ = ["HEADS", "REFINERS", "Pipeline", "build_pipeline", "usable_precision"]
+__all__ = ["Pipeline", "build_pipeline", "usable_precision"]
 
 Words = str | Sequence[str] | Vocabulary
 T = TypeVar("T")
@@ -331,9 +332,9 @@ def build_pipeline(
 
     Args:
         spec: keys `type`, `backbone` (type `ClipBackbone` and arguments of `build_clip`),
-            `decode_head` (a type of `HEADS` and its arguments), `refiner` (None, or a type of
-            `REFINERS` and its arguments), `templates`, `vocabulary` (not used here) and
-            `test_cfg` (arguments of `InferenceSettings`).
+            `decode_head` (a type of `ovseg.registry.HEADS` and its arguments), `refiner` (None, or
+            a type of `ovseg.registry.REFINERS` and its arguments), `templates`, `vocabulary` (not
+            used here) and `test_cfg` (arguments of `InferenceSettings`).
         device: where the towers go.
         precision: "fp32", "bf16" or "fp16"; what the device cannot do falls back, with a warning.
         strict: refuse what would otherwise be mended with a warning.
@@ -367,6 +368,7 @@ def build_pipeline(
                 f"{reserved} is no matter of the model", where="backbone", fix="leave it out"
             )
     head = build(spec.get("decode_head"), HEADS, "decode_head")
+    options_of(head, HEADS)  # what the protocol will ask for: now, not after hours of evaluation
     precision = usable_precision(precision, device)
     refiner = None
     if wanted is not None:

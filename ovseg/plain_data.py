@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from ovseg.errors import ConfigError
+from ovseg.registry import Registry
 
 __all__ = ["arguments_of", "build", "check_keys", "options_of"]
 
@@ -35,7 +36,7 @@ def check_keys(data: Any, valid: Sequence[str], where: str) -> dict[str, Any]:
         raise ConfigError(f"{data!r} is no mapping", where=where, expected="keys and values")
     for key in data:
         if key not in valid:
-            raise ConfigError(f"unknown key {key!r}", where=where, fix=_nearest(key, valid))
+            raise ConfigError(f"unknown key {key!r}", where=where, fix=_nearest(key, valid) or None)
     return dict(data)
 
 
@@ -62,11 +63,11 @@ def arguments_of(
             f"unknown type {name!r}",
             where=where,
             expected=f"one of: {', '.join(table)}",
-            fix=_nearest(name, list(table)),
+            fix=_nearest(name, list(table)) + _others(table),
         )
     signature = inspect.signature(table[name])
     arguments = {key: value for key, value in data.items() if key != "type"}
-    check_keys(arguments, list(signature.parameters), where)
+    check_keys(arguments, _argument_names(table[name]), where)
     try:
         signature.bind(**arguments)
     except TypeError as error:
@@ -88,12 +89,36 @@ def build(data: Any, table: Mapping[str, Callable[..., T]], where: str) -> T:
 
 
 def options_of(part: object, table: Mapping[str, type]) -> dict[str, Any]:
-    """Return the plain data that describe a part which keeps its arguments as attributes."""
+    """Return the plain data that describe a part which keeps its arguments as attributes.
+
+    Raises:
+        ConfigError: it does not keep one.
+    """
     kind = next((name for name, each in table.items() if each is type(part)), type(part).__name__)
-    names = inspect.signature(type(part)).parameters
+    names = _argument_names(type(part))
+    lost = [name for name in names if not hasattr(part, name)]
+    if lost:
+        raise ConfigError(
+            f"{type(part).__module__}.{type(part).__qualname__} does not keep its argument "
+            f"{lost[0]!r}, so results could not name it",
+            where=kind,
+            fix=f"set self.{lost[0]} = {lost[0]} in __init__",
+        )
     return {"type": kind, **{name: getattr(part, name) for name in names}}
 
 
-def _nearest(name: object, valid: Sequence[str]) -> str | None:
+def _argument_names(make: Callable[..., Any]) -> list[str]:
+    """Names of the arguments; a class without an `__init__` of its own has none."""
+    words = inspect.signature(make).parameters.values()
+    return [each.name for each in words if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+
+
+def _others(table: Mapping[str, Any]) -> str:
+    """Where names that a table lacks could come from."""
+    outside = isinstance(table, Registry)
+    return "; one of your own comes with --plugin MODULE, or an import" if outside else ""
+
+
+def _nearest(name: object, valid: Sequence[str]) -> str:
     close = get_close_matches(str(name), valid, n=1, cutoff=0.0)
-    return f"did you mean {close[0]!r}?" if close else None
+    return f"did you mean {close[0]!r}?" if close else ""

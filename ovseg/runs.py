@@ -6,15 +6,13 @@
     OUT/errors.jsonl    a line a failed picture of the latest run
 
 A picture is done when its line stands in `results.jsonl`, the picture still has the size and time
-of change that stand there, and the files named there still have their sizes. What lies behind an
-address is not looked at again. Several processes
+of change that stand there, and the files named there still have their sizes. Several processes
 may work in one folder at once: each picture is claimed by one of them, files are renamed into
 place, lines are appended in one write.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,11 +22,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from filelock import FileLock
 
 from ovseg.errors import ConfigError, InputError
 from ovseg.files import TEMP_PREFIX, write_atomic
 from ovseg.journal import Journal, append_line
-from ovseg.pictures.addresses import is_address
 
 __all__ = ["RunFolder", "differences"]
 
@@ -58,10 +58,10 @@ class RunFolder:
         self.settings = _plain(settings)
         self.overwrite = overwrite
         _make_writable(self.root)
-        self._lock = os.open(self.root, os.O_RDONLY)
+        self._presence = _Presence(self.root)
         self._journal = Journal(self.root / "results.jsonl")
         try:
-            with _alone(self._lock) as alone:
+            with self._presence.alone() as alone:
                 self._check(alone)
                 if alone:
                     self._tidy()
@@ -92,7 +92,7 @@ class RunFolder:
             ConfigError: the folder's results were made with another protocol.
         """
         protocol = _plain(protocol)
-        with _alone(self._lock) as alone:
+        with self._presence.alone() as alone:
             self._check(alone)
             if self.overwrite:
                 for name in ("results.jsonl", "run.json"):
@@ -112,7 +112,7 @@ class RunFolder:
 
         Args:
             name: the picture's name in the output tree, for example `x/a`.
-            picture: the picture's file or address.
+            picture: the picture's file.
 
         Raises:
             OSError: the file is not there.
@@ -179,12 +179,13 @@ class RunFolder:
 
     def close(self) -> None:
         """Tidy up and let other processes have the folder."""
-        with _alone(self._lock) as alone, suppress(OSError):
-            if alone:
-                (self.root / _CLAIMS).rmdir()
-                self._journal.tidy()
+        with self._presence.alone() as alone:
+            self._presence.leave(last=alone)
+            with suppress(OSError):
+                if alone:
+                    (self.root / _CLAIMS).rmdir()
+                    self._journal.tidy()
         self._journal.close()
-        os.close(self._lock)
 
     def _tidy(self) -> None:
         """Remove what a crash or an earlier run left behind.
@@ -242,16 +243,12 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     return [] if old == new else [f"{key}: {_brief(old)} -> {_brief(new)}"]
 
 
-def fingerprint(picture: str | Path) -> dict[str, int | str]:
+def fingerprint(picture: str | Path) -> dict[str, int]:
     """Return size in bytes and time of change (ns) of a file, by which a change is noticed.
-
-    An address stands for itself: asking the server again would be another fetch.
 
     Raises:
         OSError: the file is not there.
     """
-    if is_address(picture):
-        return {"address": str(picture)}
     state = Path(picture).stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
@@ -301,20 +298,56 @@ def _make_writable(root: Path) -> None:
         ) from error
 
 
-@contextmanager
-def _alone(handle: int) -> Iterator[bool]:
-    """Keep others out of an open folder, if nobody else is in; afterwards share it.
+class _Presence:
+    """Who works in a folder: every process holds a lock on a file of its own there.
 
-    Yields:
-        Whether nobody else is in. On a file system without locks the answer is no.
+    The system frees the lock of a process that dies.
+
+    Args:
+        root: the folder.
     """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        alone = True
-    except OSError:
-        alone = False
-    try:
-        yield alone
-    finally:
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._door = FileLock(root / f"{TEMP_PREFIX}door.lock", thread_local=False)
+        self._own = FileLock(root / f"{TEMP_PREFIX}{uuid4().hex}.lock", thread_local=False)
         with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_SH)
+            self._own.acquire()
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Let nobody come or go while the block runs.
+
+        Yields:
+            Whether nobody else is in. On a file system without locks the answer is no.
+        """
+        try:
+            self._door.acquire()
+        except OSError:
+            yield False
+            return
+        try:
+            ours = (self._door.lock_file, self._own.lock_file)
+            others = (p for p in self._root.glob(f"{TEMP_PREFIX}*.lock") if str(p) not in ours)
+            yield not [path for path in others if _is_held(path)]
+        finally:
+            self._door.release()
+
+    def leave(self, *, last: bool) -> None:
+        """Go out, from inside `alone`; the last one takes the door along."""
+        self._own.release()
+        for lock in (self._own, self._door) if last else (self._own,):
+            with suppress(OSError):
+                os.unlink(lock.lock_file)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds a lock; what a dead one has left is removed."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except OSError:
+        return True
+    path.unlink(missing_ok=True)
+    lock.release()
+    return False

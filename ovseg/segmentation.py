@@ -16,11 +16,9 @@ from PIL import Image
 from ovseg import rle
 from ovseg.errors import ConfigError, InputError
 from ovseg.files import write_atomic
+from ovseg.formats import FORMATS
 
-__all__ = ["FORMATS", "Segmentation"]
-
-FORMATS = ("label", "palette", "overlay", "coco")
-"""What `Segmentation.save` can write."""
+__all__ = ["Segmentation"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,16 +12,25 @@ from typing import TYPE_CHECKING, Any, overload
 from ovseg.config_files import SUFFIXES, foreign_program, read_model_spec
 from ovseg.devices import choose_device, choose_precision
 from ovseg.errors import CheckpointError
+from ovseg.registry import HEADS
 from ovseg.zoo import MODELS, Weights, entry
 from ovseg.zoo.refiners import refiner_spec, refiner_weights
 
 if TYPE_CHECKING:
+    from ovseg.heads.base import Head
     from ovseg.pictures import PictureSource, ReadOptions
     from ovseg.pipeline import Pipeline
     from ovseg.segmentation import Segmentation
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["Segmenter", "choose_vocabulary", "load", "model_spec"]
+__all__ = [
+    "Segmenter",
+    "choose_vocabulary",
+    "head_class",
+    "load",
+    "model_spec",
+    "place_weights",
+]
 
 
 class Segmenter:
@@ -274,7 +283,7 @@ def model_spec(
 
 
 def place_weights(spec: dict[str, Any], path: Path) -> None:
-    """Name a file of weights in the part that it is for: by its keys, where several have any.
+    """Name a file of weights in the part that it is for, as the head tells.
 
     Args:
         spec: the plain data a model is built from; changed in place.
@@ -283,20 +292,20 @@ def place_weights(spec: dict[str, Any], path: Path) -> None:
     Raises:
         CheckpointError: it cannot be read.
     """
-    head, part = spec.get("decode_head", {}), "backbone"
-    if head.get("type") == "MaskAdaptedClipHead":
-        from ovseg.encoders.mask_adapted_keys import place
-        from ovseg.encoders.weights import read_state_dict
+    head_class(spec).place_weights(spec, path)
 
-        place(spec, read_state_dict(path, check_finite=False), path)
-        return
-    if "pretrained" in head:
-        from ovseg.heads.clip_dinoiser import is_head_file
 
-        part = "decode_head" if is_head_file(path) else "backbone"
-    spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
-    # A tower that was tuned over other weights would hide these.
-    spec[part].pop("tuned", None)
+def head_class(spec: Mapping[str, Any]) -> type[Head]:
+    """Return the class of a model's head; where that is none of ovseg's, what all have in common.
+
+    Args:
+        spec: the plain data the model is built from.
+    """
+    from ovseg.heads.base import Head
+
+    head = spec.get("decode_head")
+    kind = str(head.get("type")) if isinstance(head, Mapping) else ""
+    return HEADS.get(kind.rpartition(".")[2], Head)
 
 
 def _looks_like_path(name: str) -> bool:

@@ -7,9 +7,9 @@ from mmengine.config import Config
 
 from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.pairs import check_class_order
-from ovseg.datasets.table import METHODS
 from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
+from ovseg.registry import head_methods
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import MODELS
 
@@ -72,6 +72,6 @@ def test_the_model_is_the_one_of_the_zoo_and_builds(path):
 
 
 def test_names_are_method_arch_data():
-    for method in METHODS:
+    for method in head_methods():
         for path in (CONFIGS / method).glob("*.py"):
             assert path.stem.startswith(f"{method}_")

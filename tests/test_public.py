@@ -20,6 +20,11 @@ PUBLIC = [
     "__version__",
     "list_models",
     "load",
+    "register_head",
+    "register_model",
+    "register_proposer",
+    "register_recipe",
+    "register_refiner",
 ]
 HEAVY = ("torch", "numpy", "cv2", "PIL", "mmengine", "mmseg", "mmcv", "open_clip", "timm", "tqdm")
 SCRIPT = """

@@ -215,6 +215,17 @@ with RunFolder(root, {}) as folder:
 """
 
 
+def test_a_killed_process_is_not_in_the_folder_any_more(tmp_path):
+    root = tmp_path / "out"
+    code = (
+        "import os, sys; from ovseg.runs import RunFolder; RunFolder(sys.argv[1], {}); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(root)], check=False).returncode == 9
+    assert list(root.glob(f"{TEMP_PREFIX}*.lock"))
+    RunFolder(root, {}, overwrite=True).close()
+    assert not list(root.iterdir())
+
+
 def test_processes_in_one_folder_do_each_picture_once(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

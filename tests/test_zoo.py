@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from ovseg.encoders.fetch import Remote
 from ovseg.errors import ConfigError
 from ovseg.zoo import DEFAULT_MODEL, MODELS, entry, list_models
 
@@ -49,21 +48,17 @@ def test_the_bundled_weights_are_there():
     assert entry("maskclip-tiny").needs() == "nothing, it is bundled"
 
 
-@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HF_HOME", "OVSEG_CACHE"])
-def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, variable):
-    for name in ("HF_HUB_CACHE", "HF_HOME", "OVSEG_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / "empty"))
-    if variable == "HF_HOME":
-        monkeypatch.delenv("HF_HUB_CACHE")
-    monkeypatch.setenv(variable, str(tmp_path / "full"))
+@pytest.mark.parametrize("cache", ["hub", "own"])
+def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, cache):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path / "own"))
     (weights,) = entry("maskclip-vit-b16-laion2b").weights
     assert weights.path() is None
     repository = "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K/snapshots/1"
     folder = {
-        "HF_HUB_CACHE": tmp_path / "full" / repository,
-        "HF_HOME": tmp_path / "full" / "hub" / repository,
-        "OVSEG_CACHE": tmp_path / "full/weights/laion--CLIP-ViT-B-16-laion2B-s34B-b88K",
-    }[variable]
+        "hub": tmp_path / "hub" / repository,
+        "own": tmp_path / "own/weights/laion--CLIP-ViT-B-16-laion2B-s34B-b88K",
+    }[cache]
     folder.mkdir(parents=True)
     (folder / "open_clip_model.safetensors").touch()
     assert weights.path() == folder / "open_clip_model.safetensors"
@@ -73,7 +68,7 @@ def test_finds_a_file_that_has_only_an_address(tmp_path, monkeypatch):
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
     head = entry("clip-dinoiser-vit-b16").weights[-1]
     assert head.path() is None
-    target = Remote(url=head.url).target()
+    target = head.target()
     target.parent.mkdir(parents=True)
     target.touch()
     assert head.path() == target

@@ -25,9 +25,9 @@ from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, DatasetError, InputError, OvsegError, RuntimeLimitError
 from ovseg.evaluation.drawn import class_map
 from ovseg.masked_regions import binarise
+from ovseg.masks.proposer import ProposalRequest
 from ovseg.pictures import read_picture
 from ovseg.pipeline import Pipeline, build_pipeline
-from ovseg.proposals import ProposalRequest
 from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
 from ovseg.training.mining import TEMPLATE, fitting_masks, mine_picture
 from ovseg.training.nouns import caption_nouns

@@ -5,6 +5,7 @@ default_hooks = dict(
     checkpoint=dict(type="SafeCheckpointHook", by_epoch=False, interval=500, max_keep_ckpts=2),
 )
 custom_hooks = [
+    dict(type="TeachersHook"),
     dict(type="FiniteLossHook"),
     dict(type="SkippedPicturesHook"),
     dict(type="TrainingLogHook"),

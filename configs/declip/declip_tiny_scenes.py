@@ -55,6 +55,7 @@ param_scheduler = [
     dict(type="CosineAnnealingLR", by_epoch=False, begin=10),
 ]
 custom_hooks = [
+    dict(type="TeachersHook"),
     dict(type="FiniteLossHook"),
     dict(type="SkippedPicturesHook"),
     dict(type="TrainingLogHook"),

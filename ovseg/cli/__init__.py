@@ -2,7 +2,7 @@
 
 A verb's module has the constants `HELP` (one line) and `EXAMPLE`, and the functions
 `add_arguments(parser)` and `run(args) -> int`. Its top level imports only the standard library and
-`ovseg.errors`, so that `ovseg --help` stays instant.
+light modules such as `ovseg.errors`, so that `ovseg --help` stays instant.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ovseg.cli.plugin_option import add_plugin_option
+
 HELP = "show versions, devices and what is usable, as a bug report needs it"
 EXAMPLE = "ovseg check --json > report.json"
 
@@ -31,6 +33,7 @@ _VARIABLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         "packages": versions(),
         "mmcv": _mmcv_kind(),
         "devices": _devices(),
+        "plug-ins": _plugins(args.plugin),
         "models": _models(),
         "cache": _cache(),
         "pictures": _pictures(),
@@ -128,6 +132,23 @@ def _works(device: str, precision: str) -> bool:
         return False
 
 
+def _plugins(names: list[str]) -> dict[str, str]:
+    """Import those that were asked for and those of installed distributions; all is told."""
+    from ovseg.errors import ConfigError
+    from ovseg.plugins import import_plugin, installed_plugins
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = installed_plugins()
+    for name in names:
+        try:
+            import_plugin(name)
+            report[name] = "loaded"
+        except ConfigError as error:
+            report[name] = str(error)
+    return report
+
+
 def _models() -> dict[str, str]:
     from ovseg.zoo import entry, list_models
 
@@ -140,7 +161,9 @@ def _models() -> dict[str, str]:
 
 
 def _cache() -> dict[str, Any]:
-    folder = Path(os.environ.get("OVSEG_CACHE") or Path.home() / ".cache" / "ovseg")
+    from ovseg.encoders.fetch import cache_root
+
+    folder = cache_root()
     above = next(p for p in (folder, *folder.parents) if p.exists())
     return {
         "folder": str(folder),

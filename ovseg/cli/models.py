@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from ovseg.cli.plugin_option import add_plugin_option
 from ovseg.errors import ConfigError
 
 HELP = "list the models, what they need and which weights are present"
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pattern", nargs="?", default="*", help="names to show, e.g. '*tiny*' or a part of a name"
     )
     parser.add_argument("--json", action="store_true", help="print JSON with all details")
+    add_plugin_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,8 +28,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ConfigError: no name matches the pattern.
     """
+    from ovseg.plugins import import_plugins
     from ovseg.zoo import entry, list_models
 
+    import_plugins(args.plugin)
     names = list_models(args.pattern) or list_models(f"*{args.pattern}*")
     if not names:
         raise ConfigError(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from ovseg.cli.plugin_option import add_plugin_option
+from ovseg.formats import FORMATS
+
 HELP = "label every pixel of pictures with the words you give"
 EXAMPLE = 'ovseg segment photos/ -c "sky, house; home, red car" -o results'
-
-FORMATS = ("label", "palette", "overlay", "coco")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SRC",
-        help="pictures, folders, globs, addresses, or - for a list of them on stdin",
+        help="pictures, folders, globs, or - for a list of them on stdin",
     )
     parser.add_argument(
         "-c",
@@ -38,6 +39,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     which.add_argument("-m", "--model", help="a name from 'ovseg models'")
     which.add_argument("--config", metavar="FILE", help="a configuration: .json, .yaml or .py")
     group.add_argument("--checkpoint", metavar="FILE", help="local weights to use instead")
+    add_plugin_option(group)
     group.add_argument(
         "--trust-python-config",
         action="store_true",
@@ -90,11 +92,6 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         help="every frame of an animation or page of a TIFF, instead of the first",
     )
     group.add_argument(
-        "--allow-urls",
-        action="store_true",
-        help="fetch http(s) addresses: pictures of at most 64 MiB from public servers",
-    )
-    group.add_argument(
         "--allow-truncated", action="store_true", help="use what is there of a cut-off file"
     )
     group.add_argument(
@@ -136,7 +133,9 @@ def run(args: argparse.Namespace) -> int:
         OvsegError: nothing could be done, or results cannot be written.
     """
     from ovseg.cli.segment_request import Request
+    from ovseg.plugins import import_plugins
 
+    import_plugins(args.plugin)
     request = Request(args)
     # Only now: it loads the picture libraries, which a wrong request should not wait for.
     from ovseg.runs import RunFolder

@@ -6,8 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from ovseg.cli.segment import FORMATS
 from ovseg.errors import ConfigError
+from ovseg.formats import FORMATS
 
 if TYPE_CHECKING:
     from ovseg.pictures import ReadOptions
@@ -99,7 +99,6 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
     values: dict[str, Any] = {
         "ignore_exif": args.ignore_exif,
         "allow_truncated": args.allow_truncated,
-        "allow_urls": args.allow_urls,
     }
     if args.value_range is not None:
         values["value_range"] = _numbers(args.value_range, ":", float, "--value-range")

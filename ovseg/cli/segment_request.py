@@ -6,7 +6,7 @@ import argparse
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class Request:
             "vocabulary": self.vocabulary.sha256,
             "formats": self.formats,
             "palette": self.palette,
-            "reading": asdict(replace(self.options, allow_urls=False)),
+            "reading": asdict(self.options),
             "all_frames": self.args.all_frames,
         }
 
@@ -148,22 +148,16 @@ class Request:
 
 def _find(args: argparse.Namespace) -> PictureFinder:
     from ovseg.pictures import find_pictures
-    from ovseg.pictures.addresses import is_address
 
-    address = next(filter(is_address, args.sources), None)
-    if address is not None and not args.allow_urls:
-        raise ConfigError(
-            "addresses are not fetched unless asked for",
-            where=address,
-            fix="add --allow-urls, or download the picture first",
-        )
     listed = "-" in args.sources
     sources = _with_stdin(args.sources) if listed else args.sources
     items = find_pictures(sources, exclude=args.out)
     try:
         items.require_any()
     except InputError as error:
-        raise ConfigError(error.what, expected=error.expected, fix=error.fix) from error
+        raise ConfigError(
+            error.what, where=error.where, expected=error.expected, fix=error.fix
+        ) from error
     return items
 
 

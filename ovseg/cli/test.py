@@ -48,8 +48,10 @@ def run(args: argparse.Namespace) -> int:
     from ovseg.evaluation.report import result_text
     from ovseg.mm.launch import silence_libraries
     from ovseg.mm.testing.run import evaluate
+    from ovseg.plugins import import_plugins
 
     silence_libraries()
+    import_plugins(args.plugin)
     done = evaluate(
         args.config,
         args.checkpoint,

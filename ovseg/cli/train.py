@@ -50,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
     hide_gpus(args.device)
     from ovseg.mm.launch import silence_libraries
     from ovseg.mm.training.run import train
+    from ovseg.plugins import import_plugins
 
     silence_libraries()
+    import_plugins(args.plugin)
     folder = train(
         args.config,
         work_dir=args.work_dir,

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ovseg.errors import ConfigError
+from ovseg.registry import head_methods
 
-__all__ = ["BENCHMARKS", "METHODS", "Benchmark", "find_benchmark"]
-
-METHODS = ("maskclip", "clip_dinoiser", "declip", "trident", "mask_adapted")
-"""The methods whose class lists the table knows, as the folders of `configs/` are called."""
+__all__ = ["BENCHMARKS", "Benchmark", "find_benchmark"]
 
 WIDE_IGNORE = 65_535
 """Id of pixels that do not count where 255 is a class: in 16-bit label maps."""
@@ -65,6 +63,9 @@ class Benchmark:
 
         Where a method published no list for it, that is the plain one (Trident's).
 
+        Args:
+            method: one of `ovseg.registry.head_methods`.
+
         Raises:
             ConfigError: no such method.
 
@@ -72,8 +73,10 @@ class Benchmark:
             >>> find_benchmark("voc20").vocabulary("maskclip")
             'voc20_maskclip'
         """
-        if method not in METHODS:
-            raise ConfigError(f"unknown method {method!r}", expected=f"one of {', '.join(METHODS)}")
+        if method not in self.lists and method not in head_methods():
+            raise ConfigError(
+                f"unknown method {method!r}", expected=f"one of {', '.join(head_methods())}"
+            )
         return self.lists.get(method, self.name)
 
     def is_complete(self, count: int) -> bool:

@@ -18,8 +18,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.fetch import TIMM_FILES, Remote
-from ovseg.encoders.hub import WeightSource, find_file, json_path, read_json
+from ovseg.encoders.fetch import TIMM_FILES, Weights
+from ovseg.encoders.hub import find_file, json_path, read_json
 from ovseg.encoders.loading import fit_positions, load_strict
 from ovseg.encoders.model_config import resolve_normalization
 from ovseg.encoders.positions import check_rule, resize_positions
@@ -288,7 +288,7 @@ def load_vit(
     load_strict(vit, state, where=where)
 
 
-def find_dino_weights(pretrained: str | Path, name: str) -> WeightSource:
+def find_dino_weights(pretrained: str | Path, name: str) -> Weights:
     """Find out what `pretrained` names; nothing is fetched yet.
 
     Args:
@@ -302,7 +302,7 @@ def find_dino_weights(pretrained: str | Path, name: str) -> WeightSource:
     known = timm.list_pretrained(f"{name}.*")
     if tagged in known:
         cfg = timm.get_pretrained_cfg(tagged)
-        return WeightSource(Remote(hub=cfg.hf_hub_id, files=TIMM_FILES, url=cfg.url))
+        return Weights(hub=cfg.hf_hub_id, files=TIMM_FILES, url=cfg.url)
     source = find_file(pretrained)
     if source is None:
         tags = ", ".join(each.partition(".")[2] for each in known)

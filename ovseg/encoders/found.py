@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.dino import DinoEncoder, build_vit, find_dino_weights, load_vit
-from ovseg.encoders.hub import find_file
+from ovseg.encoders.hub import local_file
 from ovseg.encoders.keys import WRAPPERS
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.weights import hash_state, read_state_dict
-from ovseg.errors import CheckpointError
 
 __all__ = ["FoundEncoder", "build_found", "coarse_background"]
 
@@ -91,7 +90,7 @@ def build_found(
         state = read_state_dict(path, check_finite=check_finite)
         head, where = _split_decoder(state), path
         if decoder is not None:
-            where = _local(decoder)
+            where = local_file(decoder, "FOUND's decoder_weights.pt")
             head = read_state_dict(
                 where, check_finite=check_finite, wrappers=("decoder", *WRAPPERS)
             )
@@ -105,15 +104,6 @@ def _split_decoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take the decoder's weights out of a state dict."""
     names = [name for name in state if name.startswith(_DECODER)]
     return {name.removeprefix(_DECODER): state.pop(name) for name in names}
-
-
-def _local(decoder: str | Path) -> Path:
-    source = find_file(decoder)
-    if source is None:
-        raise CheckpointError(
-            "no such weights file", where=decoder, fix="give the path of FOUND's decoder_weights.pt"
-        )
-    return source.local()
 
 
 def coarse_background(

@@ -3,53 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ovseg.encoders.fetch import (
-    CLIP_FILES,
-    Remote,
-    by_hand,
-    fetch,
-    parse_remote,
-    published_digest,
-)
+from ovseg.encoders.fetch import ASSETS, CLIP_FILES, Weights, parse_remote, published_digest
 from ovseg.errors import CheckpointError, ConfigError
 
 __all__ = [
-    "WeightSource",
     "asset_path",
     "find_file",
     "find_weights",
     "json_path",
+    "local_file",
     "read_json",
 ]
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-
-
-@dataclass(frozen=True)
-class WeightSource:
-    """A weights file, here or elsewhere, and what its origin states.
-
-    Attributes:
-        file: the file on this machine, or where it lies elsewhere.
-        quick_gelu: whether it was trained with QuickGELU; None where unknown.
-        preprocess_cfg: mean and std that it was trained with, where known.
-    """
-
-    file: Path | Remote
-    quick_gelu: bool | None = None
-    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
-
-    def local(self) -> Path:
-        """The file on this machine, fetched where needed.
-
-        Raises:
-            CheckpointError: it cannot be fetched.
-        """
-        return self.file if isinstance(self.file, Path) else fetch(self.file)
 
 
 def asset_path(name: str) -> Path:
@@ -100,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def find_weights(pretrained: str | Path, model: str) -> WeightSource:
+def find_weights(pretrained: str | Path, model: str) -> Weights:
     """Find out what `pretrained` names; nothing is fetched yet.
 
     Args:
@@ -112,9 +79,9 @@ def find_weights(pretrained: str | Path, model: str) -> WeightSource:
     """
     text = str(pretrained)
     tagged = None if text.startswith(("asset:", "byhand:")) else _find_tag(model, text)
-    source = tagged or find_file(pretrained)
-    if source is not None:
-        return source
+    weights = tagged or find_file(pretrained)
+    if weights is not None:
+        return weights
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(model)
@@ -126,7 +93,7 @@ def find_weights(pretrained: str | Path, model: str) -> WeightSource:
     )
 
 
-def find_file(pretrained: str | Path) -> WeightSource | None:
+def find_file(pretrained: str | Path) -> Weights | None:
     """Find a weights file by its place alone; None where the text names no place.
 
     Args:
@@ -134,32 +101,36 @@ def find_file(pretrained: str | Path) -> WeightSource | None:
             for a file that has no address and was put into the cache by hand.
 
     Raises:
-        CheckpointError: no such asset, an unusable address, or nobody put the file there.
+        CheckpointError: no such asset, or an unusable address.
     """
     text = str(pretrained)
     if text.startswith("byhand:"):
-        return WeightSource(_put_by_hand(text.removeprefix("byhand:")))
+        return Weights(files=(Path(text.removeprefix("byhand:")).name,))
     if text.startswith("asset:"):
-        return WeightSource(asset_path(text if Path(text).suffix else text + ".safetensors"))
+        return Weights(file=asset_path(text if Path(text).suffix else text + ".safetensors"))
     path = Path(pretrained).expanduser()
-    if path.exists():
-        return WeightSource(path)
-    remote = parse_remote(text)
-    return None if remote is None else WeightSource(remote)
+    return Weights(file=path) if path.exists() else parse_remote(text)
 
 
-def _put_by_hand(name: str) -> Path:
-    path = by_hand(name)
-    if Path(name).name != name or not path.is_file():
+def local_file(pretrained: str | Path, kind: str) -> Path:
+    """Find a weights file as `find_file` does, and fetch it where needed.
+
+    Args:
+        pretrained: as for `find_file`.
+        kind: what the file is, for people.
+
+    Raises:
+        CheckpointError: no such file, or it cannot be fetched.
+    """
+    weights = find_file(pretrained)
+    if weights is None:
         raise CheckpointError(
-            f"the weights {name} have no address from which they could be fetched",
-            where=path,
-            fix="get them from their authors and put them there, or give their path",
+            "no such weights file", where=pretrained, fix=f"give the path or address of {kind}"
         )
-    return path
+    return weights.local()
 
 
-def _find_tag(model: str, tag: str) -> WeightSource | None:
+def _find_tag(model: str, tag: str) -> Weights | None:
     import open_clip
 
     cfg = open_clip.get_pretrained_cfg(model, tag) if "/" not in tag else None
@@ -167,8 +138,11 @@ def _find_tag(model: str, tag: str) -> WeightSource | None:
         return None
     hub, _, file = cfg.get("hf_hub", "").rpartition("/")
     url = cfg.get("url") or None
-    digest = published_digest(url) if url else None
-    files = CLIP_FILES if not file else (file,)
-    remote = Remote(hub=hub or None, files=files, url=url, sha256=digest)
-    preprocess = {key: cfg[key] for key in ("mean", "std") if key in cfg}
-    return WeightSource(remote, bool(cfg.get("quick_gelu", False)), preprocess)
+    return Weights(
+        hub=hub or None,
+        files=(file,) if file else CLIP_FILES,
+        url=url,
+        sha256=published_digest(url) if url else None,
+        quick_gelu=bool(cfg.get("quick_gelu", False)),
+        preprocess_cfg={key: cfg[key] for key in ("mean", "std") if key in cfg},
+    )

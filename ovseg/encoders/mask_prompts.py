@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.hub import find_file
+from ovseg.encoders.hub import local_file
 from ovseg.encoders.mask_adapted_keys import PROMPTS, take_prompts
 from ovseg.encoders.readouts import join_heads, split_heads
 from ovseg.encoders.vit import VitBlock, VitTower
@@ -72,10 +72,7 @@ def read_prompts(pretrained: str | Path) -> Tensor:
     Raises:
         CheckpointError: no such file, an unreadable one, or one without prompts.
     """
-    source = find_file(pretrained)
-    if source is None:
-        raise CheckpointError("no such file", where=pretrained, expected=f"one with {PROMPTS}")
-    path = source.local()
+    path = local_file(pretrained, f"a file with {PROMPTS}")
     state = read_state_dict(path)
     prompts = take_prompts(state, path)
     if prompts is None:

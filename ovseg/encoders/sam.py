@@ -24,8 +24,8 @@ from segment_anything.modeling import (
 )
 from torch import Tensor, nn
 
-from ovseg.encoders.fetch import SAM_FILES, Remote
-from ovseg.encoders.hub import WeightSource, find_file, json_path, read_json
+from ovseg.encoders.fetch import SAM_FILES, Weights
+from ovseg.encoders.hub import find_file, json_path, read_json
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.sam_features import SamFeatures, SamPicture
 from ovseg.encoders.towers import number_format
@@ -322,23 +322,21 @@ def _find_config(model: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, 
     return path.stem, read_json(path)
 
 
-def _find_weights(pretrained: str | Path, name: str) -> WeightSource:
+def _find_weights(pretrained: str | Path, name: str) -> Weights:
     """Find out what `pretrained` names; nothing is fetched yet."""
     text, own = str(pretrained), SAM_FILES.get(name)
     if text == "sa1b" and own is not None:
-        return WeightSource(own)
-    source = find_file(pretrained)
-    if source is None:
+        return own
+    weights = find_file(pretrained)
+    if weights is None:
         raise CheckpointError(
             f"no such file of SAM {name} weights",
             where=text,
             expected=f"Meta's file, {own.describe()}" if own else "a .pth or safetensors file",
             fix="check the path" + (", or give 'sa1b' to have Meta's file fetched" if own else ""),
         )
-    if isinstance(source.file, Remote):
-        known = {remote.url: remote for remote in SAM_FILES.values()}
-        return WeightSource(known.get(source.file.url, source.file))
-    return source
+    # An address of Meta's has a published digest.
+    return next((known for known in SAM_FILES.values() if known.url == weights.url), weights)
 
 
 def _fitting_size(state: Mapping[str, Tensor], name: str) -> str:

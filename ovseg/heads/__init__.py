@@ -1,29 +1,11 @@
-"""Heads: from windows of a picture to a score for every patch and query."""
+"""Heads: from windows of a picture to a score for every patch and query; one module a method."""
 
 from ovseg.heads.base import Head, WindowHead, score_picture
-from ovseg.heads.clip_dinoiser import ClipDinoiser
-from ovseg.heads.declip import DeClip
-from ovseg.heads.mask_adapted import MaskAdaptedClip
-from ovseg.heads.maskclip import MaskClip
-from ovseg.heads.trident import Trident
+from ovseg.registry import HEADS
 
-__all__ = [
-    "HEADS",
-    "ClipDinoiser",
-    "DeClip",
-    "Head",
-    "MaskAdaptedClip",
-    "MaskClip",
-    "Trident",
-    "WindowHead",
-    "score_picture",
-]
+__all__ = ["Head", "WindowHead", "score_picture"]
 
-HEADS: dict[str, type[Head]] = {
-    "MaskClipHead": MaskClip,
-    "ClipDinoiserHead": ClipDinoiser,
-    "DeClipHead": DeClip,
-    "TridentHead": Trident,
-    "MaskAdaptedClipHead": MaskAdaptedClip,
-}
-"""Heads by the names that configurations use."""
+
+def __getattr__(name: str) -> type[Head]:
+    """Return a registered head by the name of its class (PEP 562)."""
+    return HEADS.class_named(name)

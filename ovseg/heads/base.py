@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from ovseg.inference.settings import InferenceSettings
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["Head", "WindowHead", "check_temperature", "score_picture"]
+__all__ = ["Head", "WindowHead", "check_temperature", "cosines", "name_weights", "score_picture"]
 
 
 class Head(nn.Module, ABC):
@@ -30,16 +33,17 @@ class Head(nn.Module, ABC):
     Arguments of a head's constructor are kept as attributes of the same names.
 
     Attributes:
-        kind: "logits" or "probs", what the scores are; see `ovseg.inference.decode.decode`.
-        temperature: factor of the scores inside a softmax over the queries.
+        kind: "logits" (unless a head says otherwise) or "probs", what the scores are; see
+            `ovseg.inference.decode.decode`.
+        temperature: factor of the scores inside a softmax over the queries; 100, as CLIP's own.
         capture: inner tokens that the head needs of a trunk, as in `ClipEncoder.trunk`.
         wants_picture: whether `forward` looks at the picture itself, beside the network's view.
         joined: whether the scores are of the picture as a whole, evenly stretched over it; else
             of the windows side by side.
     """
 
-    kind: str
-    temperature: float
+    kind: str = "logits"
+    temperature: float = 100.0
     capture: ClassVar[tuple[str, ...]] = ()
     wants_picture: bool = False
     joined: bool = False
@@ -50,6 +54,30 @@ class Head(nn.Module, ABC):
         Raises:
             ConfigError: it is one.
         """
+
+    @classmethod
+    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+        """Name a file of weights in the part of a model that it is for: CLIP, unless overridden.
+
+        Args:
+            spec: the plain data of a model with this head; changed in place.
+            path: the file.
+
+        Raises:
+            CheckpointError: it cannot be read, or holds nothing for such a model.
+        """
+        name_weights(spec, "backbone", path)
+
+    @classmethod
+    def needs_a_file(cls, spec: Mapping[str, Any]) -> bool:
+        """Whether a model with this head names weights that have no address.
+
+        It cannot be built without them, so a file that is given must be placed before.
+
+        Args:
+            spec: the plain data of the model.
+        """
+        return any(text.startswith("byhand:") for text in _named_weights(spec))
 
     @property
     def decode_temperature(self) -> float:
@@ -103,13 +131,17 @@ class Head(nn.Module, ABC):
 
 
 class WindowHead(Head):
-    """A head to which windows are pictures of their own."""
+    """A head to which windows are pictures of their own.
+
+    A head that compares features with words, and no more, only defines `patch_features`.
+    """
 
     @property
     def lazy(self) -> bool:
         """Whether the scores are no more than cosines (or their softmax) of `patch_features`.
 
-        Then they are computed when decode asks for them, and any number of queries fits.
+        Then they are computed when decode asks for them, and any number of queries fits. A head
+        that is not lazy defines `patch_scores`.
         """
         return True
 
@@ -117,11 +149,12 @@ class WindowHead(Head):
     def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
         """Return features (B, E, h, w) in the joint space, of any length."""
 
-    @abstractmethod
     def patch_scores(
         self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
     ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows, of the head's kind."""
+        scores = cosines(self.patch_features(clip, trunk), text)
+        return scores if self.kind == "logits" else (self.temperature * scores).softmax(1)
 
     def forward(
         self,
@@ -181,6 +214,34 @@ def score_picture(
     grid = settings.windows(tuple(image.shape[1:]))
     scores = head(clip, image, grid, text, batch, vocabulary, picture)
     return scores, whole(out_size) if head.joined else grid
+
+
+def cosines(features: Tensor, text: Tensor) -> Tensor:
+    """Cosines (B, Q, h, w) of features (B, E, h, w) and words (Q, E) of unit length."""
+    return torch.einsum("qe,behw->bqhw", text, functional.normalize(features, dim=1))
+
+
+def name_weights(spec: dict[str, Any], part: str, path: Path) -> None:
+    """Let a part of a model's plain data ask for a file of weights, in place.
+
+    Args:
+        spec: the plain data.
+        part: "backbone" or "decode_head".
+        path: the file.
+    """
+    spec[part] = {**spec.get(part, {}), "pretrained": str(path)}
+    # A tower that was tuned over other weights would hide these.
+    spec[part].pop("tuned", None)
+
+
+def _named_weights(data: Any) -> Iterator[str]:
+    """All that plain data name as weights, at any depth."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            if key in ("pretrained", "tuned"):
+                yield str(value)
+            else:
+                yield from _named_weights(value)
 
 
 def check_temperature(kind: str, temperature: float) -> None:

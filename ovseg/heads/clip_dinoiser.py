@@ -14,17 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.hub import find_file
+from ovseg.encoders.hub import local_file
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.towers import to_map
 from ovseg.encoders.weights import read_state_dict
-from ovseg.errors import CheckpointError, ConfigError
+from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity, cut_below, weighted_pool
-from ovseg.heads.base import WindowHead, check_temperature
-from ovseg.heads.maskclip import cosines
+from ovseg.heads.base import WindowHead, check_temperature, cosines, name_weights
 from ovseg.inference.cleaned import CleanedScores, best_scores
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
 from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.registry import register_head
 from ovseg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ HEAD_KEYS = ("bkg_decoder.bias", "bkg_decoder.weight", "obj_proj.bias", "obj_pro
 """What a checkpoint of the trained mode holds: no more and no less."""
 
 
+@register_head("ClipDinoiserHead")
 class ClipDinoiser(WindowHead):
     """Cosines of pooled patch features with the words, as probabilities.
 
@@ -113,13 +114,19 @@ class ClipDinoiser(WindowHead):
         else:
             self._add_towers()
 
+    @classmethod
+    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+        """Tell by the keys of a file whether it is for the convolutions or for CLIP."""
+        ours = "pretrained" in spec["decode_head"] and is_head_file(path)
+        name_weights(spec, "decode_head" if ours else "backbone", path)
+
     def _add_convolutions(self) -> None:
         self.obj_proj = nn.Conv2d(
             self.in_channels, self.channels, 3, padding=1, padding_mode="replicate"
         )
         self.bkg_decoder = nn.Conv2d(self.in_channels, 1, 1)
         if self.pretrained is not None:
-            path = _local(self.pretrained)
+            path = local_file(self.pretrained, "a CLIP-DINOiser checkpoint")
             load_strict(self, read_state_dict(path), where=path, hint=lambda: _HINT)
 
     def _add_towers(self) -> None:
@@ -268,17 +275,6 @@ _HINT = (
     f"the trained mode takes a file with exactly {', '.join(HEAD_KEYS)}, trained for this "
     "in_channels and channels"
 )
-
-
-def _local(pretrained: str | Path) -> Path:
-    source = find_file(pretrained)
-    if source is None:
-        raise CheckpointError(
-            "no such weights file",
-            where=pretrained,
-            fix="give the path or address of a CLIP-DINOiser checkpoint",
-        )
-    return source.local()
 
 
 def _full_patches(images: Tensor, patch: int) -> Tensor:

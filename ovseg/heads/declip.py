@@ -13,16 +13,16 @@ from torch import Tensor
 from ovseg.encoders.decoupled import check_mode, content
 from ovseg.encoders.readouts import check_scale
 from ovseg.heads.base import WindowHead, check_temperature
-from ovseg.heads.maskclip import cosines
+from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
-    from ovseg.vocabulary import Vocabulary
 
 __all__ = ["DeClip"]
 
 
+@register_head("DeClipHead")
 class DeClip(WindowHead):
     """Cosine of the content features of every patch with every query.
 
@@ -54,9 +54,3 @@ class DeClip(WindowHead):
     def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
         """Return content features (B, E, h, w)."""
         return content(clip.tower, trunk, self.mode, self.attn_scale)
-
-    def patch_scores(
-        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
-    ) -> Tensor:
-        """Return cosines (B, Q, h, w) of a batch of windows."""
-        return cosines(self.patch_features(clip, trunk), text)

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ovseg.encoders.mask_adapted_keys import place
 from ovseg.encoders.mask_prompts import check_prompts, class_features, read_prompts, region_side
+from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
@@ -31,8 +33,9 @@ from ovseg.masked_regions import (
     mask_boxes,
     require_picture_size,
 )
+from ovseg.masks.proposer import MaskProposals, ProposalRequest
 from ovseg.plain_data import build
-from ovseg.proposals import PROPOSERS, MaskProposals, ProposalRequest
+from ovseg.registry import PROPOSERS, register_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +53,7 @@ UNCOVERED = ("background", "rest")
 _OTHERS = "others"
 
 
+@register_head("MaskAdaptedClipHead")
 class MaskAdaptedClip(Head):
     """Scores of masks, by their source and by CLIP on their regions, painted over the picture.
 
@@ -57,7 +61,7 @@ class MaskAdaptedClip(Head):
     masks overlap they add up, and decode clips them at 1.
 
     Args:
-        proposer: source of masks, a type of `ovseg.proposals.PROPOSERS` and its arguments.
+        proposer: source of masks, a type of `ovseg.registry.PROPOSERS` and its arguments.
         pretrained: file that holds the mask prompts: a released whole model, a CLIP with them, or
             prompts alone; "asset:NAME" or a path.
         prompts: whether learnt tokens stand in place of blank patches; False is for CLIP that is
@@ -120,6 +124,11 @@ class MaskAdaptedClip(Head):
         self.source = build(proposer, PROPOSERS, "decode_head.proposer")
         read = prompts and pretrained is not None
         self.mask_embedding = nn.Parameter(read_prompts(pretrained)) if read else None
+
+    @classmethod
+    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+        """Name a file in all the parts that it holds weights for: CLIP, prompts, proposals."""
+        place(spec, read_state_dict(path, check_finite=False), path)
 
     def check(self, clip: ClipEncoder) -> None:
         """Refuse an encoder without a class token, and prompts that are absent or of another one.

@@ -10,24 +10,20 @@ from torch.nn import functional
 
 from ovseg.encoders.readouts import check_readout
 from ovseg.errors import ConfigError
-from ovseg.heads.base import WindowHead, check_temperature
+from ovseg.heads.base import WindowHead, check_temperature, cosines
+from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     from ovseg.encoders.clip import ClipEncoder
     from ovseg.encoders.towers import Trunk
     from ovseg.vocabulary import Vocabulary
 
-__all__ = ["KS_NORMS", "MaskClip", "cosines", "key_smooth", "prompt_denoise"]
+__all__ = ["KS_NORMS", "MaskClip", "key_smooth", "prompt_denoise"]
 
 KS_NORMS = ("positions", "channels")
 
 _SHARPNESS = 100.0
 _DROPPED = -100.0
-
-
-def cosines(features: Tensor, text: Tensor) -> Tensor:
-    """Cosines (B, Q, h, w) of features (B, E, h, w) and words (Q, E) of unit length."""
-    return torch.einsum("qe,behw->bqhw", text, functional.normalize(features, dim=1))
 
 
 def prompt_denoise(scores: Tensor, threshold: float) -> Tensor:
@@ -65,6 +61,7 @@ def key_smooth(scores: Tensor, keys: Tensor, threshold: float, norm: str = "posi
     return torch.where(unsure, smooth, probs).transpose(1, 2).unflatten(2, scores.shape[2:])
 
 
+@register_head("MaskClipHead")
 class MaskClip(WindowHead):
     """Cosine of every patch with every query.
 

@@ -25,6 +25,7 @@ from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
 from ovseg.inference.splice import fitted_size, splice
 from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +42,7 @@ _CHOICES = {
 }
 
 
+@register_head("TridentHead")
 class Trident(Head):
     """Cosines of spliced and mixed features with the words.
 

@@ -6,6 +6,8 @@ line comes before anything of mmseg is imported: mmcv's operators get their stan
 
 from __future__ import annotations
 
+from typing import Any
+
 from ovseg.mm import mmcv_ext
 
 mmcv_ext.install()
@@ -18,7 +20,6 @@ from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # n
 from ovseg.mm.benchmark_datasets import *  # noqa: E402, F403 - a name for each benchmark
 from ovseg.mm.datasets import SceneDataset  # noqa: E402
 from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
-from ovseg.mm.heads import ClipDinoiserHead, DeClipHead, MaskClipHead, TridentHead  # noqa: E402
 from ovseg.mm.labels import LoadLabels  # noqa: E402
 from ovseg.mm.mask_adaptation import (  # noqa: E402
     ClipContrastiveModel,
@@ -34,13 +35,16 @@ from ovseg.mm.maskclip_plus import (  # noqa: E402
 from ovseg.mm.maskformer import MaskFormerModel  # noqa: E402
 from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
-from ovseg.mm.refiners import register_refiners  # noqa: E402
+from ovseg.mm.registered import find_registered, follow_registries  # noqa: E402
 from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
 from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook  # noqa: E402
+from ovseg.registry import HEADS, REFINERS  # noqa: E402
 
-register_refiners()
+follow_registries()
 
 __all__ = [
+    *HEADS,
+    *REFINERS,
     *benchmark_datasets.__all__,
     "PictureCrop",
     "PictureFolderDataset",
@@ -48,7 +52,6 @@ __all__ = [
     "ClipBackbone",
     "ClipFeatures",
     "ClipTokenBackbone",
-    "DeClipHead",
     "DeepLabV2Head",
     "LoadLabels",
     "LoadPicture",
@@ -57,8 +60,6 @@ __all__ = [
     "MaskFormerModel",
     "MaskTextPairDataset",
     "RandomRegionCrop",
-    "ClipDinoiserHead",
-    "MaskClipHead",
     "MaskClipPlus",
     "MaskClipPlusHead",
     "OpenVocabIoUMetric",
@@ -68,6 +69,10 @@ __all__ = [
     "PictureRegions",
     "SceneDataset",
     "TestProgressHook",
-    "TridentHead",
     "WordsOnceHook",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a registered head or refiner, those of plug-ins too, as mmseg builds it (PEP 562)."""
+    return find_registered(name)

@@ -1,4 +1,7 @@
-"""The heads of ovseg as decode heads of mmseg's `EncoderDecoder` over `ClipBackbone`."""
+"""The heads of ovseg as decode heads of mmseg's `EncoderDecoder` over `ClipBackbone`.
+
+One class for all heads of a kind; `ovseg.mm.registered` derives those that configs name.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,25 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.encoders.templates import load_templates
 from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads import ClipDinoiser, DeClip, Head, MaskAdaptedClip, MaskClip, Trident
+from ovseg.heads.base import Head
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.vocabulary import Vocabulary
 
-__all__ = [
-    "ClipDinoiserHead",
-    "DeClipHead",
-    "MaskAdaptedClipHead",
-    "MaskClipHead",
-    "OpenVocabHead",
-    "TridentHead",
-]
+__all__ = ["OpenVocabHead", "WholePictureHead", "merge_synonyms"]
 
 
 class OpenVocabHead(nn.Module):
     """A head of ovseg with the face of mmseg's decode heads; subclasses name the head.
+
+    The backbone must capture what the head reads: CLIP-DINOiser's trained mode under
+    `EncoderDecoder` needs `capture=["ln_2@-3"]` of `ClipBackbone`.
 
     Under `EncoderDecoder` mmseg cuts the windows, averages full-size logits and resizes them;
     synonyms are merged at the patches. `OpenVocabSegmentor` does all of that leaner.
@@ -140,6 +138,23 @@ class OpenVocabHead(nn.Module):
         raise ConfigError(f"{type(self).__name__} has nothing to train", where="decode_head")
 
 
+class WholePictureHead(OpenVocabHead):
+    """A head that looks at the whole picture, so it works in `OpenVocabSegmentor` only."""
+
+    def forward(self, inputs: ClipFeatures) -> Tensor:
+        """Refuse windows without their picture.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"{self.core_type.__name__} looks at the whole picture, and EncoderDecoder gives it "
+            "windows only",
+            where="model.type",
+            expected="OpenVocabSegmentor",
+        )
+
+
 def merge_synonyms(scores: Tensor, query_class: Sequence[int], classes: int) -> Tensor:
     """Take the best query of every class.
 
@@ -160,58 +175,3 @@ def merge_synonyms(scores: Tensor, query_class: Sequence[int], classes: int) -> 
     index = torch.as_tensor(query_class, device=scores.device).view(1, -1, 1, 1)
     best = scores.new_full((scores.shape[0], classes, *scores.shape[2:]), float("-inf"))
     return best.scatter_reduce(1, index.expand_as(scores), scores, "amax")
-
-
-@MODELS.register_module()
-class MaskClipHead(OpenVocabHead):
-    """MaskCLIP: the value path of the last block against the words; see `ovseg.heads.MaskClip`."""
-
-    core_type = MaskClip
-
-
-@MODELS.register_module()
-class ClipDinoiserHead(OpenVocabHead):
-    """CLIP-DINOiser: features pooled among alike patches; see `ovseg.heads.ClipDinoiser`.
-
-    Under `EncoderDecoder` the trained mode needs `capture=["ln_2@-3"]` of `ClipBackbone`.
-    """
-
-    core_type = ClipDinoiser
-
-
-@MODELS.register_module()
-class DeClipHead(OpenVocabHead):
-    """DeCLIP: self-self attention of fine-tuned weights; see `ovseg.heads.DeClip`."""
-
-    core_type = DeClip
-
-
-class WholePictureHead(OpenVocabHead):
-    """A head that looks at the whole picture, so it works in `OpenVocabSegmentor` only."""
-
-    def forward(self, inputs: ClipFeatures) -> Tensor:
-        """Refuse windows without their picture.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            f"{self.core_type.__name__} looks at the whole picture, and EncoderDecoder gives it "
-            "windows only",
-            where="model.type",
-            expected="OpenVocabSegmentor",
-        )
-
-
-@MODELS.register_module()
-class TridentHead(WholePictureHead):
-    """Trident: DINO and SAM tell which patches mix; see `ovseg.heads.Trident`."""
-
-    core_type = Trident
-
-
-@MODELS.register_module()
-class MaskAdaptedClipHead(WholePictureHead):
-    """Mask-adapted CLIP: proposals, judged one by one; see `ovseg.heads.MaskAdaptedClip`."""
-
-    core_type = MaskAdaptedClip

@@ -19,6 +19,7 @@ from torch import distributed
 
 from ovseg.devices import choose_device
 from ovseg.errors import ConfigError, DatasetError, OvsegError
+from ovseg.plugins import custom_imports, import_plugins
 
 __all__ = [
     "choose_runner_device",
@@ -52,17 +53,19 @@ def read_config(path: str | Path, options: Sequence[str] = ()) -> Config:
         options: `key.key=value` texts, as mmengine's `DictAction` takes them.
 
     Raises:
-        ConfigError: no such file, a file that cannot be read, an option without `=`, or one whose
+        ConfigError: no such file, a file that cannot be read, a module of its `custom_imports` that
+            cannot be imported, an option without `=`, or one whose
             first key is neither in the file nor known to the Runner.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigError("no such configuration file", where=path, fix="check the path")
     try:
-        config = Config.fromfile(str(path))
+        config = Config.fromfile(str(path), import_custom_modules=False)
     except Exception as error:  # the file is code of the user's, which may fail in any way
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"cannot be read ({reason})", where=path) from error
+    import_plugins(custom_imports(config))
     changes = _parse_options(options)
     _check_keys(config, changes)
     try:

@@ -167,7 +167,7 @@ class MaskClipPlus(EncoderDecoder):
         self._teacher_spec = plain(teacher)
         self.teacher: Pipeline | None = None
 
-    def prepare(self, device: torch.device) -> Pipeline:
+    def prepare_teachers(self, device: torch.device) -> None:
         """Build the teacher, once, and let it encode the names.
 
         Raises:
@@ -178,7 +178,7 @@ class MaskClipPlus(EncoderDecoder):
             teacher = build_pipeline(self._teacher_spec)
             teacher.clip.requires_grad_(False)
             self.use_teacher(teacher)
-        return self.teacher.to(device)
+        self.teacher.to(device)
 
     def use_teacher(self, teacher: Pipeline) -> None:
         """Take a teacher that is built already.
@@ -211,7 +211,8 @@ class MaskClipPlus(EncoderDecoder):
             inputs: (B, 3, H, W) as the preprocessor gives them.
             data_samples: with `gt_sem_seg`, or without for pictures that nobody has labelled.
         """
-        teacher, head = self.prepare(inputs.device), self.decode_head
+        self.prepare_teachers(inputs.device)
+        teacher, head = self.teacher, self.decode_head
         maps = self.extract_feat(inputs)
         features = head.features(maps)
         logits = head.classify(features)

@@ -47,7 +47,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
         vocabulary: the classes, as `Vocabulary.parse` takes them; `set_vocabulary` changes them.
         test_cfg: windows and thresholds, see `ovseg.pipeline.build_pipeline`.
-        train_cfg: how it is trained, of a type in `ovseg.training.recipes.RECIPES`; None: not at
+        train_cfg: how it is trained, of a type in `ovseg.registry.RECIPES`; None: not at
             all. Checkpoints do not hold what the recipe leaves frozen.
         data_preprocessor: must leave RGB from 0 to 255; that is the default.
         pretrained: weights in place of `backbone.pretrained`.
@@ -241,6 +241,11 @@ class OpenVocabSegmentor(BaseSegmentor):
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the trained weights of a checkpoint, under the names that the recipe gives."""
         return dict(state) if self.recipe is None else self.recipe.release(state)
+
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build the teachers of the recipe that `train_cfg` names."""
+        if self.recipe is not None:
+            self.recipe.prepare_teachers(device)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of the recipe that `train_cfg` names; no labels are needed.

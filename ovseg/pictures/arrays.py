@@ -47,30 +47,28 @@ def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>")
 def _check_dtype(array: np.ndarray, options: ReadOptions, source: str) -> None:
     scalable = array.dtype.kind in "iuf" and options.value_range is not None
     if array.dtype != np.uint8 and not scalable:
-        numeric = array.dtype.kind in "iuf"
+        scale = "give value_range=(low, high) or " if array.dtype.kind in "iuf" else ""
         raise InputError(
             f"array of dtype {array.dtype} and shape {array.shape}",
             where=source,
             expected=_CONTRACT,
-            fix="give value_range=(low, high) or convert it to uint8"
-            if numeric
-            else "convert it to uint8",
+            fix=f"{scale}convert it to uint8",
         )
 
 
 def _to_hwc(array: np.ndarray, options: ReadOptions, source: str) -> np.ndarray:
-    shape = array.shape
-    if array.ndim == 3 and array.size and options.array_layout is None:
-        if shape[0] == shape[2] == 3:
+    shape, layout = array.shape, options.array_layout
+    if array.ndim == 3 and array.size:
+        if layout is None and shape[0] == shape[2] == 3:
             raise InputError(
                 f"shape {shape} can be read as (H, W, 3) or as (3, H, W)",
                 where=source,
                 fix='say which with array_layout="HWC" or "CHW"',
             )
-        if shape[2] == 3:
+        if layout == "CHW" and shape[0] == 3:
+            return array.transpose(1, 2, 0)
+        if layout != "CHW" and shape[2] == 3:
             return array
-    elif array.ndim == 3 and array.size and shape[2 if options.array_layout == "HWC" else 0] == 3:
-        return array if options.array_layout == "HWC" else array.transpose(1, 2, 0)
     raise InputError(
         f"array of shape {shape} and dtype {array.dtype}",
         where=source,

@@ -13,10 +13,9 @@ from PIL import Image
 
 from ovseg.errors import InputError, OvsegError, RuntimeLimitError
 from ovseg.pictures import tiff
-from ovseg.pictures.frame import check_size, pillow_settings, to_rgb, turn
+from ovseg.pictures.frame import check_size, finish, pillow_settings, turn
 from ovseg.pictures.options import Picture, ReadOptions
 from ovseg.pictures.sniff import identify
-from ovseg.pictures.tiff_pages import deep_tiff_pages
 
 __all__ = ["convert", "decode"]
 
@@ -71,8 +70,8 @@ def convert(image: Image.Image, source: str, options: ReadOptions) -> Picture:
 def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[Picture]:
     if kind == "TIFF":
         first = next(tiff.directories(data), None)
-        if first is not None and (options.bands or tiff.needs_all_bands(first)):
-            yield from deep_tiff_pages(data, source, options)
+        if first is not None and (options.bands or tiff.is_deep(first)):
+            yield from tiff.deep_pages(data, source, options)
             return
     image = _open(data, kind)
     check_size(*image.size, source, options)
@@ -80,7 +79,8 @@ def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterat
     for index in range(count):
         image.seek(index)
         again = _open(data, kind) if options.allow_truncated else image
-        picture = _convert(image, again, source, options, data if kind == "PNG" else None)
+        deep_png = data if kind == "PNG" and data[24:25] == b"\x10" else None
+        picture = _convert(image, again, source, options, deep_png)
         if count > 1:
             picture.notes.update(frames=count, frame=index)
         yield picture
@@ -103,35 +103,25 @@ def _convert(
     again: Image.Image,
     source: str,
     options: ReadOptions,
-    png: bytes | None = None,
+    deep_png: bytes | None = None,
 ) -> Picture:
     check_size(*image.size, source, options)
     notes: dict[str, Any] = {}
-    tiff_orientation = getattr(image, "tag_v2", {}).get(tiff.ORIENTATION, 1)
+    tiff_orientation = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
     image, truncated = _load(image, again, options)
     if truncated:
         notes["truncated"] = True
     if image.mode not in ("RGB", "L"):
         notes["mode"] = image.mode
-    values = _values(image)
-    if (
-        png is not None
-        and not truncated
-        and image.mode in ("RGB", "RGBA")
-        and png[24:25] == b"\x10"
-    ):
-        values = _deep_png(png)
-    pixels = to_rgb(values, source, options, notes)
-    pending = _orientation(image)
-    orientation = tiff_orientation if pending == 1 else pending
-    if orientation in range(2, 9):
-        notes["exif_orientation"] = orientation
-        if options.ignore_exif:
-            undo = _UNDO.get(orientation, orientation)
-            pixels = pixels if pending != 1 else turn(pixels, undo)
-        else:
-            pixels = turn(pixels, pending)
-    return Picture(np.ascontiguousarray(pixels), source, notes)
+    if deep_png is not None and not truncated and image.mode in ("RGB", "RGBA"):
+        values = _deep_png(deep_png)
+    else:
+        values = _values(image)
+    orientation = _orientation(image)
+    if orientation == 1 and tiff_orientation in range(2, 9):  # Pillow has turned it by itself
+        orientation = tiff_orientation
+        values = turn(values, _UNDO.get(orientation, orientation))
+    return finish(values, orientation, source, options, notes)
 
 
 def _load(image: Image.Image, again: Image.Image, options: ReadOptions) -> tuple[Image.Image, bool]:

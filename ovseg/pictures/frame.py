@@ -12,9 +12,9 @@ from PIL import Image, ImageFile
 
 from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.pictures.depth import to_uint8
-from ovseg.pictures.options import ReadOptions
+from ovseg.pictures.options import Picture, ReadOptions
 
-__all__ = ["check_size", "pillow_settings", "to_rgb", "turn"]
+__all__ = ["check_size", "finish", "pillow_settings", "turn"]
 
 _settings = threading.RLock()
 
@@ -43,23 +43,34 @@ def check_size(width: int, height: int, source: str, options: ReadOptions) -> No
         )
 
 
-def to_rgb(
-    values: np.ndarray, source: str, options: ReadOptions, notes: dict[str, Any]
-) -> np.ndarray:
-    """Bring decoded values to 8-bit RGB and note what that took.
+def finish(
+    values: np.ndarray, orientation: int, source: str, options: ReadOptions, notes: dict[str, Any]
+) -> Picture:
+    """Bring decoded values to upright 8-bit RGB and note what that took.
 
     Args:
-        values: (H, W), or (H, W, 1, 3 or 4) where the fourth channel is alpha.
-        source: the picture's name, for messages.
-        options: value range and the colour below transparent areas.
-        notes: gets `depth` and `transparent`.
+        values: (H, W), or (H, W, 1, 3 or 4) where the fourth channel is alpha, as stored.
+        orientation: that of EXIF; what is not in 1..8 counts as 1.
+        source: the picture's name.
+        options: value range, the colour below transparent areas, whether to turn.
+        notes: gets `depth`, `transparent` and `exif_orientation`.
 
     Returns:
-        (H, W, 3) uint8.
+        The picture.
 
     Raises:
         InputError: values without a scale.
     """
+    pixels = _to_rgb(values, source, options, notes)
+    if orientation in range(2, 9):
+        notes["exif_orientation"] = orientation
+        pixels = pixels if options.ignore_exif else turn(pixels, orientation)
+    return Picture(np.ascontiguousarray(pixels), source, notes)
+
+
+def _to_rgb(
+    values: np.ndarray, source: str, options: ReadOptions, notes: dict[str, Any]
+) -> np.ndarray:
     flat, rule = to_uint8(values, options.value_range, source)
     if rule is not None:
         notes["depth"] = rule

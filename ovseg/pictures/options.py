@@ -31,7 +31,6 @@ class ReadOptions:
         array_layout: "HWC" or "CHW" layout of arrays; None means HWC and refuses shapes that
             could be either.
         array_channels: "RGB" or "BGR" order of the channels of arrays.
-        allow_urls: fetch `http://` and `https://` sources from public addresses.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -45,7 +44,6 @@ class ReadOptions:
     max_pixels: int = 179_000_000
     array_layout: str | None = None
     array_channels: str = "RGB"
-    allow_urls: bool = False
 
     def __post_init__(self) -> None:
         _check("value_range", self.value_range, "two finite numbers, low < high", _is_range)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,20 +18,20 @@ from ovseg.pictures.decode import convert, decode
 from ovseg.pictures.options import Picture, ReadOptions
 from ovseg.pictures.sniff import identify
 
-__all__ = ["PictureSource", "read_frames", "read_picture"]
+__all__ = ["PictureSource", "read_frames", "read_picture", "refuse_address"]
 
 PictureSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Picture
 
 _DEFAULTS = ReadOptions()
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def read_picture(source: PictureSource, options: ReadOptions = _DEFAULTS) -> Picture:
     """Read one picture: the first frame of a file with several.
 
     Args:
-        source: a path, the bytes of a file, a PIL image, an (H, W, 3) uint8 RGB array, or (with
-            `options.allow_urls`) an http(s) address. A `Picture` comes back as it is.
+        source: a path, the bytes of a file, a PIL image or an (H, W, 3) uint8 RGB array. A
+            `Picture` comes back as it is.
         options: how to read it.
 
     Returns:
@@ -71,14 +72,28 @@ def read_frames(source: PictureSource, options: ReadOptions = _DEFAULTS) -> Iter
         yield from decode(bytes(source), "<bytes>", options)
     elif isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
-        yield from decode(_read_bytes(name, options), name, options)
+        yield from decode(_read_bytes(name), name, options)
     else:
         raise _unknown(source)
 
 
-def _read_bytes(name: str, options: ReadOptions) -> bytes:
-    if _SCHEME.match(name):
-        return _fetch(name, options)
+def refuse_address(source: str) -> None:
+    """Refuse a web address in place of a path.
+
+    Raises:
+        InputError: it is one.
+    """
+    if _ADDRESS.match(source):
+        raise InputError(
+            "is an address, and pictures are not fetched",
+            where=source,
+            expected="a path on this machine",
+            fix=f"download it first, for example: curl -O {shlex.quote(source)}",
+        )
+
+
+def _read_bytes(name: str) -> bytes:
+    refuse_address(name)
     try:
         if not name or "\0" in name:
             raise FileNotFoundError
@@ -120,19 +135,6 @@ def _is_folder(name: str) -> InputError:
         expected="a picture file",
         fix=f"give the folder to `ovseg segment {Path(name)}` or list its files",
     )
-
-
-def _fetch(url: str, options: ReadOptions) -> bytes:
-    if not options.allow_urls:
-        raise InputError(
-            "addresses are not fetched unless asked for",
-            where=url,
-            expected="a local file",
-            fix="allow it (--allow-urls, ReadOptions(allow_urls=True)) or download it first",
-        )
-    from ovseg.pictures.fetch import fetch
-
-    return fetch(url)
 
 
 def _unknown(source: object) -> InputError:

@@ -6,7 +6,7 @@ import codecs
 import importlib
 import importlib.util
 
-from PIL import Image
+from PIL import Image, features
 
 from ovseg.errors import InputError
 
@@ -100,20 +100,14 @@ def _picture_kind(data: bytes) -> str | None:
 def _can_open(kind: str) -> bool:
     """Whether Pillow opens `kind`, after loading the plugin for it where there is one."""
     Image.init()
-    if kind == "AVIF" and kind in Image.OPEN:
-        from PIL import features
-
-        if features.check("avif"):
-            return True
-    elif kind in Image.OPEN:
+    if kind in Image.OPEN and (kind != "AVIF" or features.check("avif")):
         return True
     module = _PLUGINS.get(kind, ("",))[0]
     if not module or importlib.util.find_spec(module) is None:
         return False
     plugin = importlib.import_module(module)
-    register = getattr(plugin, "register_heif_opener", None)
-    if register is not None:
-        register()
+    if kind == "HEIF":
+        plugin.register_heif_opener()
     return kind in Image.OPEN
 
 

@@ -1,17 +1,11 @@
-"""Sources of mask proposals, behind one small interface."""
+"""Sources of mask proposals; what a source is stands in `ovseg.masks.proposer`."""
 
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
-from ovseg.proposals.components import ComponentProposer
-from ovseg.proposals.given import GivenProposer
-from ovseg.proposals.maskformer import MaskFormerProposer
-from ovseg.proposals.sam import SamProposer
+from ovseg.masks.proposer import Proposer
+from ovseg.registry import PROPOSERS
 
-__all__ = ["PROPOSERS", "MaskFormerProposer", "MaskProposals", "ProposalRequest", "Proposer"]
+__all__: list[str] = []
 
-PROPOSERS: dict[str, type[Proposer]] = {
-    "ComponentProposer": ComponentProposer,
-    "GivenProposer": GivenProposer,
-    "MaskFormerProposer": MaskFormerProposer,
-    "SamProposer": SamProposer,
-}
-"""Proposers by the names that configurations use."""
+
+def __getattr__(name: str) -> type[Proposer]:
+    """Return a registered source by the name of its class (PEP 562)."""
+    return PROPOSERS.class_named(name)

@@ -16,16 +16,19 @@ from torch.nn import functional
 
 from ovseg.encoders.clip import ClipEncoder
 from ovseg.errors import ConfigError
+from ovseg.heads.base import score_picture
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.settings import InferenceSettings
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.plain_data import build, check_keys
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import large_first
+from ovseg.registry import HEADS, REFINERS, register_proposer
 from ovseg.rgb import to_pixels
 
 __all__ = ["ComponentProposer", "connected_parts"]
 
 
+@register_proposer("ComponentProposer")
 class ComponentProposer(Proposer):
     """Segments by another head on the same CLIP and proposes the parts, 8-connected.
 
@@ -34,11 +37,11 @@ class ComponentProposer(Proposer):
     the head's mean probabilities on it; "no object" has none.
 
     Args:
-        head: a type of `ovseg.heads.HEADS` and its arguments.
+        head: a type of `ovseg.registry.HEADS` and its arguments.
         windows: how windows are laid over the picture: `mode`, `crop_size`, `stride` and `align` of
             `ovseg.inference.settings.InferenceSettings`.
         refiner: sharpens the segmentation before it is taken apart: a type of
-            `ovseg.refine.REFINERS` and its arguments; None for none.
+            `ovseg.registry.REFINERS` and its arguments; None for none.
         min_area: smallest part, as a share of the picture; in [0, 1).
         most: number of parts at most.
 
@@ -56,9 +59,6 @@ class ComponentProposer(Proposer):
         most: int = 100,
     ) -> None:
         super().__init__()
-        from ovseg.heads import HEADS
-        from ovseg.refine import REFINERS
-
         if not 0 <= min_area < 1 or most < 1:
             raise ConfigError(
                 f"min_area {min_area}, most {most}",
@@ -101,8 +101,6 @@ class ComponentProposer(Proposer):
 
     def _segment(self, request: ProposalRequest) -> tuple[np.ndarray, Tensor]:
         """Classes (h, w) of the pixels, and probabilities (C, cells, cells) at the patches."""
-        from ovseg.heads import score_picture
-
         clip, size, queries = request.clip, request.size, len(request.text)
         scores, grid = score_picture(
             self.dense,

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import resize_masks
+from ovseg.registry import register_proposer
 
 __all__ = ["GROUND_TRUTH", "GivenProposer", "masks_of_labels"]
 
@@ -20,6 +21,7 @@ GROUND_TRUTH = "ground_truth"
 _NO_LABEL = (255, 65535)
 
 
+@register_proposer("GivenProposer")
 class GivenProposer(Proposer):
     """Proposes what it is given, whatever is asked for.
 

@@ -11,15 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.hub import find_file
+from ovseg.encoders.hub import local_file
 from ovseg.encoders.loading import load_strict
 from ovseg.encoders.mask_adapted_keys import check_whole, is_whole_model
 from ovseg.encoders.weights import read_state_dict
-from ovseg.errors import CheckpointError, ConfigError
+from ovseg.errors import ConfigError
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.plain_data import build
 from ovseg.proposals.backbones import BACKBONES
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.maskformer_head import MaskFormerHead, Queries, proposal_logits
+from ovseg.registry import register_proposer
 
 __all__ = ["MaskFormer", "MaskFormerProposer", "load_backbone", "pad_to_stride", "to_maskformer"]
 
@@ -72,6 +73,7 @@ class MaskFormer(nn.Module):
         return proposal_logits(embed, rows)
 
 
+@register_proposer("MaskFormerProposer")
 class MaskFormerProposer(Proposer):
     """Soft masks of a trained proposal network, each with scores of the words.
 
@@ -99,7 +101,7 @@ class MaskFormerProposer(Proposer):
         self.pretrained, self.head = pretrained, head
         self.network = MaskFormer(build(backbone, BACKBONES, "backbone"), embed_dim, **(head or {}))
         if pretrained is not None:
-            path = _local(pretrained)
+            path = local_file(pretrained, "a proposal network")
             given = read_state_dict(path)
             if is_whole_model(given):
                 check_whole(given, path)
@@ -180,7 +182,7 @@ def load_backbone(backbone: nn.Module, pretrained: str | Path) -> None:
     Raises:
         CheckpointError: weights that cannot be had, read or fitted.
     """
-    path = _local(pretrained)
+    path = local_file(pretrained, "a proposal network")
     classifier = ("head.", "norm.", "fc.", "stem.fc.")
     state = {
         f"backbone.{key}": value
@@ -197,14 +199,3 @@ def _counters(network: nn.Module) -> dict[str, Tensor]:
     """Counters of batches, which count nothing here: Detectron2's files may have none."""
     state = network.state_dict()
     return {name: each for name, each in state.items() if name.endswith("num_batches_tracked")}
-
-
-def _local(pretrained: str | Path) -> Path:
-    source = find_file(pretrained)
-    if source is None:
-        raise CheckpointError(
-            "no such weights file",
-            where=pretrained,
-            fix="give the path or address of a proposal network or of a whole OVSeg model",
-        )
-    return source.local()

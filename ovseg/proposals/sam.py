@@ -11,13 +11,15 @@ from segment_anything import SamAutomaticMaskGenerator
 
 from ovseg.encoders.sam import build_sam
 from ovseg.errors import ConfigError
-from ovseg.proposals.base import MaskProposals, ProposalRequest, Proposer
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.proposals.masks import large_first, resize_masks
+from ovseg.registry import register_proposer
 from ovseg.rgb import to_pixels
 
 __all__ = ["SamProposer"]
 
 
+@register_proposer("SamProposer")
 class SamProposer(Proposer):
     """Proposes what SAM finds by itself: hard masks that know no words.
 

@@ -1,10 +1,11 @@
 """Refiners: sharpen a decoded label map with the picture."""
 
 from ovseg.refine.base import Maps, Refiner
-from ovseg.refine.pamr import Pamr
-from ovseg.refine.sam import SamRefiner
+from ovseg.registry import REFINERS
 
-__all__ = ["REFINERS", "Maps", "Pamr", "Refiner", "SamRefiner"]
+__all__ = ["Maps", "Refiner"]
 
-REFINERS: dict[str, type[Refiner]] = {"PamrRefiner": Pamr, "SamRefiner": SamRefiner}
-"""Refiners by the names that configurations use."""
+
+def __getattr__(name: str) -> type[Refiner]:
+    """Return a registered refiner by the name of its class (PEP 562)."""
+    return REFINERS.class_named(name)

@@ -17,6 +17,7 @@ from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded
 from ovseg.inference.maps import PictureMaps
 from ovseg.refine.base import Maps, Refiner
+from ovseg.registry import register_refiner
 
 __all__ = ["Pamr", "pamr"]
 
@@ -93,6 +94,7 @@ def _mean(maps: Tensor, weights: Tensor, dilations: Sequence[int]) -> Tensor:
     return out
 
 
+@register_refiner("PamrRefiner")
 class Pamr(Refiner):
     """Sharpens maps with the picture, some at a time.
 

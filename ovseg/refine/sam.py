@@ -26,6 +26,7 @@ from ovseg.refine.prompts import (
     mask_prompts,
     nearest,
 )
+from ovseg.registry import register_refiner
 
 if TYPE_CHECKING:
     from ovseg.heads.base import Head
@@ -38,6 +39,7 @@ _PROMPTS_AT_ONCE = 8
 _MAP_NUMBERS = 1 << 25
 
 
+@register_refiner("SamRefiner")
 class SamRefiner(Refiner):
     """Gives every region of a result the outline that SAM sees there.
 

@@ -18,6 +18,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.declip import DeClip
 from ovseg.plain_data import build
+from ovseg.registry import register_recipe
 from ovseg.training.affinity_teachers import AffinityTeacher, build_teacher
 from ovseg.training.declip import (
     average_weights,
@@ -50,6 +51,7 @@ class PictureRegions(Protocol):
     img_path: str
 
 
+@register_recipe("DeclipRecipe")
 class DeclipRecipe(Recipe):
     """Teaches context by a vision foundation model, and content by CLIP's embedding of crops.
 
@@ -112,6 +114,11 @@ class DeclipRecipe(Recipe):
         freeze_but(clip.model, trainable_names(clip, head.mode, self.blocks))
         visual = deepcopy(clip.model.visual).requires_grad_(False).eval()
         self.teacher = tower_for(visual, clip.tower.position_rule)
+
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build the vision foundation model."""
+        if self.vfm is None:
+            self.vfm = build_teacher(self._vfm_options).to(device)
 
     def losses(
         self,
@@ -189,8 +196,7 @@ class DeclipRecipe(Recipe):
     @torch.no_grad()
     def _see(self, samples: Sequence[PictureRegions], device: torch.device) -> Tensor:
         """Features (B, C, h, w) of the vision foundation model."""
-        if self.vfm is None:
-            self.vfm = build_teacher(self._vfm_options).to(device)
+        self.prepare_teachers(device)
         pictures = torch.stack([sample.vfm_picture for sample in samples]).to(device)
         return self.vfm(pictures / 255)
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from ovseg.encoders.clip import ClipEncoder
@@ -29,6 +30,14 @@ class Recipe(ABC):
 
         Raises:
             ConfigError: the recipe is not one for this encoder or head.
+        """
+
+    @abstractmethod
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build the frozen teachers, where that is not done; called before the first iteration.
+
+        Raises:
+            CheckpointError: weights of a teacher that cannot be had.
         """
 
     @abstractmethod

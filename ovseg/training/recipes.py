@@ -1,7 +1,7 @@
 """How heads are trained: the frozen teachers, and the losses of a batch of pictures.
 
-A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when the first
-batch comes, so that a configuration with a recipe tests without them.
+A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when a training
+starts (`prepare_teachers`), so that a configuration with a recipe tests without them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.clip_dinoiser import ClipDinoiser
 from ovseg.plain_data import build
-from ovseg.training.declip_recipe import DeclipRecipe
+from ovseg.registry import RECIPES, register_recipe
 from ovseg.training.dinoiser import (
     GAMMA,
     affinity_prediction,
@@ -29,9 +29,10 @@ from ovseg.training.dinoiser import (
 )
 from ovseg.training.recipe import Recipe
 
-__all__ = ["RECIPES", "DinoiserRecipe", "build_recipe"]
+__all__ = ["DinoiserRecipe", "build_recipe"]
 
 
+@register_recipe("DinoiserRecipe")
 class DinoiserRecipe(Recipe):
     """CLIP-DINOiser's training: two convolutions learn DINO's affinity and FOUND's foreground.
 
@@ -73,6 +74,14 @@ class DinoiserRecipe(Recipe):
         head.requires_grad_(True)
         head.bkg_decoder.requires_grad_(self._found_options is not None)
 
+    def prepare_teachers(self, device: torch.device) -> None:
+        """Build DINO and, where it teaches, FOUND."""
+        if self.dino is None:
+            self.dino = build_dino(**self._dino_options, device=device).requires_grad_(False)
+            if self._found_options is not None:
+                self.found = build_found(**self._found_options, device=device)
+                self.found.requires_grad_(False)
+
     def losses(
         self, clip: ClipEncoder, head: Head, images: Tensor, samples: Sequence[Any] = ()
     ) -> dict[str, Tensor]:
@@ -91,7 +100,7 @@ class DinoiserRecipe(Recipe):
             ConfigError: DINO and CLIP cut the pictures into different patches.
             CheckpointError: weights of a teacher that cannot be had.
         """
-        self._build_teachers(images.device)
+        self.prepare_teachers(images.device)
         with torch.no_grad():
             trunk = clip.trunk(images, head.capture)
             final = head.feats_idx == "final"
@@ -106,20 +115,6 @@ class DinoiserRecipe(Recipe):
         prediction = affinity_prediction(head.obj_proj(inner))
         background = head.background_logits(inner)
         return dinoiser_losses(prediction, background, alike, foreground)
-
-    def _build_teachers(self, device: torch.device) -> None:
-        if self.dino is None:
-            self.dino = build_dino(**self._dino_options, device=device).requires_grad_(False)
-            if self._found_options is not None:
-                self.found = build_found(**self._found_options, device=device)
-                self.found.requires_grad_(False)
-
-
-RECIPES: dict[str, type[Recipe]] = {
-    "DinoiserRecipe": DinoiserRecipe,
-    "DeclipRecipe": DeclipRecipe,
-}
-"""Recipes by the names that configurations use."""
 
 
 def build_recipe(data: Mapping[str, Any]) -> Recipe:

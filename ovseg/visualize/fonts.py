@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import ImageFont
@@ -13,21 +14,13 @@ __all__ = ["Font", "font_for", "text_size"]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _OTHERS = (
-    "DejaVuSans.ttf",
-    "NotoSans-Regular.ttf",
-    "Arial Unicode.ttf",
-    "NotoSansCJK-Regular.ttc",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "Hiragino Sans GB.ttc",
-    "PingFang.ttc",
-    "msyh.ttc",
-    "AppleSDGothicNeo.ttc",
-    "NotoSansArabic-Regular.ttf",
-    "NotoSansDevanagari-Regular.ttf",
+    *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc"),
+    *("wqy-microhei.ttc", "wqy-zenhei.ttc", "Hiragino Sans GB.ttc", "PingFang.ttc", "msyh.ttc"),
+    *("AppleSDGothicNeo.ttc", "NotoSansArabic-Regular.ttf", "NotoSansDevanagari-Regular.ttf"),
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def font_for(text: str, size: int) -> tuple[Font, str]:
     """Choose a font that has the glyphs of `text`.
 
@@ -44,17 +37,12 @@ def font_for(text: str, size: int) -> tuple[Font, str]:
         'tree'
     """
     text = " ".join(text.split())
-    default = _font(0, size)
-    if text.isascii():
-        return default, text
-    best, best_missing = default, _missing(text, 0)
-    for index in range(1, 1 + len(_candidates())):
-        if not best_missing:
-            break
-        missing = _missing(text, index)
-        if len(missing) < len(best_missing):
-            best, best_missing = _font(index, size), missing
-    return best, "".join(f"<U+{ord(c):04X}>" if c in best_missing else c for c in text)
+    fonts = [_own_font(size)]
+    if not text.isascii():
+        fonts += _system_fonts(size)
+    missing = [_missing(font, text) for font in fonts]
+    best = min(range(len(fonts)), key=lambda index: len(missing[index]))
+    return fonts[best], "".join(f"<U+{ord(c):04X}>" if c in missing[best] else c for c in text)
 
 
 def text_size(text: str, size: int) -> tuple[int, int]:
@@ -64,38 +52,27 @@ def text_size(text: str, size: int) -> tuple[int, int]:
     return int(right - min(left, 0)), int(bottom - min(top, 0))
 
 
-@functools.cache
-def _candidates() -> tuple[str, ...]:
-    """Fonts that can be opened here; matplotlib brings DejaVu along on every system."""
-    names = list(_OTHERS)
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is not None and spec.origin is not None:
-        names.append(str(Path(spec.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"))
-    found = []
-    for name in names:
-        try:
-            ImageFont.truetype(name, 12)
-        except OSError:
-            continue
-        found.append(name)
-    return tuple(found)
+@functools.lru_cache(maxsize=64)
+def _own_font(size: int) -> Font:
+    return ImageFont.load_default(size)
 
 
 @functools.lru_cache(maxsize=64)
-def _font(index: int, size: int) -> Font:
-    return (
-        ImageFont.load_default(size)
-        if index == 0
-        else ImageFont.truetype(_candidates()[index - 1], size)
-    )
+def _system_fonts(size: int) -> list[Font]:
+    """Those of the known fonts that are installed; matplotlib brings DejaVu along everywhere."""
+    found: list[Font] = []
+    spec = importlib.util.find_spec("matplotlib")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
+    for name in (*_OTHERS, str(folder / "mpl-data/fonts/ttf/DejaVuSans.ttf")):
+        with suppress(OSError):
+            found.append(ImageFont.truetype(name, size))
+    return found
 
 
-@functools.lru_cache(maxsize=4096)
-def _missing(text: str, index: int) -> frozenset[str]:
+def _missing(font: Font, text: str) -> set[str]:
     """Characters that a font shows as its box for unknown ones."""
-    font = _font(index, 16)
     unknown = _glyph(font, "\U0010fffd")
-    return frozenset(c for c in text if c.isprintable() and c != " " and _glyph(font, c) == unknown)
+    return {c for c in text if c.isprintable() and c != " " and _glyph(font, c) == unknown}
 
 
 def _glyph(font: Font, character: str) -> tuple[tuple[int, int], bytes]:

@@ -45,6 +45,8 @@ def blend(
         >>> blend(black, np.zeros((1, 1), int), [(200, 100, 0)])[0, 0].tolist()
         [100, 50, 0]
     """
+    import cv2
+
     if not 0 <= alpha <= 1:
         raise ConfigError(f"{alpha} cannot be used", where="alpha", expected="a number in [0, 1]")
     if picture is not None and picture.shape != (*labels.shape, 3):
@@ -57,7 +59,7 @@ def blend(
     known = (labels >= 0) & (labels < len(palette))
     table = np.asarray(palette, np.uint8).reshape(-1, 3)
     colours = np.take(table, labels if known.all() else np.where(known, labels, 0), axis=0)
-    mixed = _mix(picture, colours, alpha)
+    mixed = cv2.addWeighted(np.ascontiguousarray(picture), 1 - alpha, colours, alpha, 0)
     if borders and alpha > 0:
         _draw_borders(mixed, labels)
     if not known.all():
@@ -90,12 +92,10 @@ def explained(
     Returns:
         (H', W', 3) uint8 RGB with the picture at the top left.
     """
-    named = [(i, classes[i]) for i, _ in present[:_MOST_NAMED]]
-    entries = [
-        Entry(classes[i], palette[i], count / labels.size) for i, count in present[:_MOST_NAMED]
-    ]
-    others = [count for _, count in present[_MOST_NAMED:]]
-    if others:
+    shown = present[:_MOST_NAMED]
+    named = [(i, classes[i]) for i, _ in shown]
+    entries = [Entry(classes[i], palette[i], count / labels.size) for i, count in shown]
+    if others := [count for _, count in present[_MOST_NAMED:]]:
         entries.append(Entry(f"{len(others)} more", (255, 255, 255), sum(others) / labels.size))
     factor = magnification(labels.shape)
     if factor > 1:
@@ -104,12 +104,6 @@ def explained(
             picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     image = blend(picture, labels, palette, alpha=alpha)
     return with_legend(with_tags(image, labels, named, text_height(labels.shape)), entries)
-
-
-def _mix(picture: np.ndarray, colours: np.ndarray, alpha: float) -> np.ndarray:
-    import cv2
-
-    return cv2.addWeighted(np.ascontiguousarray(picture), 1 - alpha, colours, alpha, 0)
 
 
 def _draw_borders(image: np.ndarray, labels: np.ndarray) -> None:

@@ -45,7 +45,14 @@ def contact_sheet(
         >>> contact_sheet(["picture", "model"], [[gray, gray]], cell=(60, 80)).shape
         (100, 184, 3)
     """
-    _check(titles, rows, captions)
+    uneven = [len(row) for row in rows if len(row) != len(titles)]
+    if not rows or uneven or (captions and len(captions) != len(rows)):
+        raise ConfigError(
+            f"{len(rows)} rows, {len(titles)} titles, {len(captions)} captions"
+            + (f"; a row of {uneven[0]} pictures" if uneven else ""),
+            where="contact sheet",
+            expected="a picture for every title in every row, and no captions or one a row",
+        )
     line = _TEXT + _GAP
     height, width = cell
     step = height + _GAP + (line if captions else 0)
@@ -63,19 +70,6 @@ def contact_sheet(
         if captions:
             _write(draw, captions[index], _GAP, top + height + _GAP // 2, shape[1] - 2 * _GAP)
     return with_legend(np.array(sheet), entries, _TEXT)
-
-
-def _check(
-    titles: Sequence[str], rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str]
-) -> None:
-    uneven = [index for index, row in enumerate(rows) if len(row) != len(titles)]
-    if not rows or uneven or (captions and len(captions) != len(rows)):
-        raise ConfigError(
-            f"{len(rows)} rows, {len(titles)} titles, {len(captions)} captions"
-            + (f"; row {uneven[0]} has {len(rows[uneven[0]])} pictures" if uneven else ""),
-            where="contact sheet",
-            expected="a picture for every title in every row, and no captions or one a row",
-        )
 
 
 def _fit(picture: np.ndarray, cell: tuple[int, int]) -> Image.Image:

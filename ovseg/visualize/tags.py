@@ -37,8 +37,9 @@ def with_tags(
     for name, (x, y), radius in _places(labels, named, size):
         width, height = text_size(name, size)
         box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        fits = width <= 2.6 * radius and height <= 1.6 * radius
-        if not fits or _outside(box, labels.shape) or any(_overlap(box, other) for other in taken):
+        inside = min(box) >= 0 and box[2] <= labels.shape[1] and box[3] <= labels.shape[0]
+        fits = inside and width <= 2.6 * radius and height <= 1.6 * radius
+        if not fits or any(_overlap(box, other) for other in taken):
             continue
         taken.append(box)
         font, text = font_for(name, size)
@@ -60,10 +61,6 @@ def _places(
         distance = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
         _, radius, _, (column, row) = cv2.minMaxLoc(distance)
         yield name, ((column - 0.5) * step, (row - 0.5) * step), radius * step
-
-
-def _outside(box: _Box, shape: tuple[int, ...]) -> bool:
-    return box[0] < 0 or box[1] < 0 or box[2] > shape[1] or box[3] > shape[0]
 
 
 def _overlap(a: _Box, b: _Box) -> bool:

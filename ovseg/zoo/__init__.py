@@ -1,5 +1,7 @@
 """The models that come with a name: plain data, no torch.
 
+Every module of this room may hold `ENTRIES`; plug-ins add theirs with `register_model`.
+
 An entry says what a model is (`spec`, the data that `ovseg.pipeline.build_pipeline` takes), which
 weights it needs, where they come from and under which licence. Weights that do not come with the
 package are fetched on first use; a local file always works instead (`checkpoint=`, `--checkpoint`).
@@ -11,10 +13,18 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from ovseg.errors import ConfigError
-from ovseg.zoo import clip_dinoiser, declip, mask_adapted, maskclip, trident
+from ovseg.plugins import installed_plugins, modules_of
 from ovseg.zoo.entry import ModelEntry, Weights
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "ModelEntry", "Weights", "entry", "list_models"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS",
+    "ModelEntry",
+    "Weights",
+    "entry",
+    "list_models",
+    "register_model",
+]
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -27,6 +37,7 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("maskclip-t*")
         ['maskclip-tiny']
     """
+    installed_plugins()
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
 
 
@@ -36,6 +47,8 @@ def entry(name: str) -> ModelEntry:
     Raises:
         ConfigError: no model has this name; the message gives the closest ones.
     """
+    if name not in MODELS:
+        installed_plugins()
     if name in MODELS:
         return MODELS[name]
     close = get_close_matches(name, MODELS, n=3, cutoff=0.4)
@@ -46,20 +59,40 @@ def entry(name: str) -> ModelEntry:
     )
 
 
+def register_model(model: ModelEntry) -> ModelEntry:
+    """Give a model a name: for `ovseg.load`, `ovseg segment --model` and `ovseg models`.
+
+    Args:
+        model: its entry; one that is equal to what the name stands for already changes nothing.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ConfigError: no entry, or the name stands for another model.
+    """
+    if not isinstance(model, ModelEntry):
+        raise ConfigError(f"{model!r} is no model", expected="an ovseg.zoo.ModelEntry")
+    if MODELS.setdefault(model.name, model) != model:
+        raise ConfigError(
+            f"the name {model.name!r} stands for another model: {MODELS[model.name].summary}",
+            where="register_model",
+            fix="choose another name",
+        )
+    return model
+
+
 def _complete(model: ModelEntry) -> bool:
     """Whether all weights that come with the package are part of this one."""
     return all(w.asset is None or w.path() is not None for w in model.weights)
 
 
-_ENTRIES = (
-    *maskclip.ENTRIES,
-    *clip_dinoiser.ENTRIES,
-    *declip.ENTRIES,
-    *mask_adapted.ENTRIES,
-    *trident.ENTRIES,
-)
-
-MODELS: dict[str, ModelEntry] = {model.name: model for model in _ENTRIES if _complete(model)}
+MODELS: dict[str, ModelEntry] = {
+    model.name: model
+    for module in modules_of(__name__)
+    for model in getattr(module, "ENTRIES", ())
+    if _complete(model)
+}
 """Models by name; one whose bundled weights are not trained yet has no name yet."""
 
 # The strongest of those that fit most machines: 45.8 mIoU over the eight benchmarks as published,

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from ovseg.encoders.fetch import SAM_FILES
-from ovseg.zoo.entry import Weights
+from ovseg.encoders.fetch import SAM_FILES, TIMM_FILES, Weights
 
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
 _DINO = "https://dl.fbaipublicfiles.com/dino"
 
-TINY_CLIP = Weights(
-    name="tiny CLIP of the drawn world",
-    licence="Apache-2.0",
-    size="9 MB",
-    asset="clip_tiny.safetensors",
-)
 OPENAI_B16 = Weights(
     name="OpenAI CLIP ViT-B/16",
     licence="MIT",
@@ -72,7 +65,7 @@ DINO_B16 = Weights(
     size="343 MB",
     tag="dino",
     hub="timm/vit_base_patch16_224.dino",
-    files=("model.safetensors", "pytorch_model.bin"),
+    files=TIMM_FILES,
 )
 FOUND_DINO = Weights(
     name="DINO ViT-S/8, 300 epochs, for FOUND",
@@ -100,56 +93,17 @@ FOUND = Weights(
     size="3 kB",
     url="https://github.com/valeoai/FOUND/raw/main/data/weights/decoder_weights.pt",
 )
-TINY_DINOISER = Weights(
-    name="CLIP-DINOiser's convolutions for the tiny CLIP",
-    licence="Apache-2.0",
-    size="1 MB",
-    asset="clip_dinoiser_tiny.safetensors",
-)
-TINY_DECLIP = Weights(
-    name="picture tower of the tiny CLIP, tuned by DeCLIP",
-    licence="Apache-2.0",
-    size="3 MB",
-    asset="declip_tiny.safetensors",
-)
-TINY_PROMPTS = Weights(
-    name="mask prompts of the tiny CLIP",
-    licence="Apache-2.0",
-    size="0.3 MB",
-    asset="mask_prompts_tiny.safetensors",
-)
-TINY_PROPOSER = Weights(
-    name="tiny MaskFormer of the drawn world",
-    licence="Apache-2.0",
-    size="4 MB",
-    asset="maskformer_tiny.safetensors",
-)
-TINY_DINO = Weights(
-    name="tiny DINO of the drawn world",
-    licence="Apache-2.0",
-    size="2 MB",
-    asset="dino_tiny.safetensors",
-)
-TINY_SAM = Weights(
-    name="tiny SAM of the drawn world",
-    licence="Apache-2.0",
-    size="2 MB",
-    asset="sam_tiny.safetensors",
-)
+SAM_B, SAM_L, SAM_H = SAM_FILES.values()
 
 
-def _sam(size: str, name: str) -> Weights:
-    file = SAM_FILES[size]
-    return Weights(
-        name=name,
-        licence="Apache-2.0",
-        size=file.size or "",
-        tag="sa1b",
-        url=file.url,
-        sha256=file.sha256,
-    )
+def _bundled(asset: str, size: str, name: str) -> Weights:
+    return Weights(name=name, licence="Apache-2.0", size=size, asset=f"{asset}.safetensors")
 
 
-SAM_B = _sam("vit_b", "SAM ViT-B")
-SAM_L = _sam("vit_l", "SAM ViT-L")
-SAM_H = _sam("vit_h", "SAM ViT-H")
+TINY_CLIP = _bundled("clip_tiny", "9 MB", "tiny CLIP of the drawn world")
+TINY_DINOISER = _bundled("clip_dinoiser_tiny", "1 MB", "CLIP-DINOiser's convolutions for tiny CLIP")
+TINY_DECLIP = _bundled("declip_tiny", "3 MB", "picture tower of the tiny CLIP, tuned by DeCLIP")
+TINY_PROMPTS = _bundled("mask_prompts_tiny", "0.3 MB", "mask prompts of the tiny CLIP")
+TINY_PROPOSER = _bundled("maskformer_tiny", "4 MB", "tiny MaskFormer of the drawn world")
+TINY_DINO = _bundled("dino_tiny", "2 MB", "tiny DINO of the drawn world")
+TINY_SAM = _bundled("sam_tiny", "2 MB", "tiny SAM of the drawn world")

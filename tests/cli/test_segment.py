@@ -294,6 +294,20 @@ def test_row_38_a_file_with_bom_crlf_and_blanks(segment, photos, tmp_path, lines
 
 
 @pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize("listed", [False, True])
+def test_row_27_addresses_have_to_be_downloaded_first(
+    segment, photos, tmp_path, monkeypatch, listed
+):
+    address = "https://example.org/a.png"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{address}\n"))
+    status, _, err = segment(photos, "-" if listed else address)
+    assert status == 2
+    assert f"{address}: is an address" in err
+    assert f"curl -O {address}" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize(
     ("row", "options", "words"),
     [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ovseg.datasets import BENCHMARKS, find_benchmark
-from ovseg.datasets.table import METHODS
 from ovseg.errors import ConfigError
+from ovseg.registry import head_methods
 from ovseg.vocabulary import Vocabulary
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "_base_" / "datasets"
@@ -19,7 +19,7 @@ def test_every_method_has_a_list_of_the_right_length(name):
     benchmark = BENCHMARKS[name]
     labels = Vocabulary.builtin(name).classes
     assert len(labels) == benchmark.num_classes
-    for method in METHODS:
+    for method in head_methods():
         words = Vocabulary.builtin(benchmark.vocabulary(method))
         assert len(words) == benchmark.num_classes
         assert (words.background == 0) == benchmark.background

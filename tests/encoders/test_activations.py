@@ -12,7 +12,7 @@ from torch import nn
 
 from ovseg.encoders.activations import pick_activation, set_activation, set_norm_eps
 from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.hub import WeightSource
+from ovseg.encoders.fetch import Weights
 from ovseg.encoders.model_config import ModelConfig
 from ovseg.errors import ConfigError
 
@@ -55,10 +55,10 @@ def test_choice(act_layer: str, config: ModelConfig, trained: bool | None, expec
 
 
 def test_tag_against_model_is_checked_before_anything_is_fetched(monkeypatch) -> None:
-    def forbidden(source: WeightSource) -> None:
+    def forbidden(source: Weights) -> None:
         raise AssertionError("fetched")
 
-    monkeypatch.setattr(WeightSource, "local", forbidden)
+    monkeypatch.setattr(Weights, "local", forbidden)
     with pytest.raises(ConfigError, match="trained with QuickGELU"):
         build_clip("ViT-B-16", "openai")
     with pytest.raises(AssertionError, match="fetched"):

@@ -101,8 +101,8 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path) -> None:
 
 def test_tags_of_timm_are_known_without_fetching() -> None:
     source = find_dino_weights("dino", "vit_base_patch16_224")
-    assert source.file.hub == "timm/vit_base_patch16_224.dino"
-    assert source.file.files[0] == "model.safetensors"
+    assert source.hub == "timm/vit_base_patch16_224.dino"
+    assert source.files[0] == "model.safetensors"
     with pytest.raises(CheckpointError, match="one of the tags .*dino"):
         find_dino_weights("nonsense", "vit_base_patch16_224")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import io
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from ovseg.encoders.fetch import Remote, cache_root, fetch, parse_remote
+from ovseg.encoders.fetch import Weights, cache_root, is_offline, parse_remote
 from ovseg.errors import CheckpointError
 
 CONTENT = b"weights"
@@ -60,18 +61,18 @@ def web(monkeypatch) -> list[str]:
 
 
 def test_a_url_is_fetched_once(cache: Path, web: list[str]) -> None:
-    remote = Remote(url=URL, sha256=DIGEST)
-    path = fetch(remote)
+    remote = Weights(url=URL, sha256=DIGEST)
+    path = remote.local()
     assert path == remote.target()
     assert path.read_bytes() == CONTENT
-    assert fetch(remote) == path
+    assert remote.local() == path
     assert web == [URL]
     assert list((cache / "weights").iterdir()) == [path]
 
 
 def test_files_of_one_name_from_two_origins_are_kept_apart(web: list[str]) -> None:
     urls = [URL, "https://example.com/w.pt", URL + "?version=2"]
-    paths = {fetch(Remote(url=url)) for url in urls}
+    paths = {Weights(url=url).local() for url in urls}
     assert len(paths) == 3
     assert web == urls
     assert all(path.name.endswith("-w.pt") for path in paths)
@@ -80,7 +81,7 @@ def test_files_of_one_name_from_two_origins_are_kept_apart(web: list[str]) -> No
 def test_a_download_that_is_cut_off_is_not_kept(cache: Path, monkeypatch) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Answer(CONTENT, 9000))
     with pytest.raises(CheckpointError, match="cut off at 7 of 9000 bytes"):
-        fetch(Remote(url=URL))
+        Weights(url=URL).local()
     assert list((cache / "weights").iterdir()) == []
 
 
@@ -91,13 +92,13 @@ def test_other_failures_of_a_download(monkeypatch, error: Exception) -> None:
 
     monkeypatch.setattr(urllib.request, "urlopen", fail)
     with pytest.raises(CheckpointError, match="cannot be fetched"):
-        fetch(Remote(url=URL))
+        Weights(url=URL).local()
 
 
 def test_a_cache_that_cannot_be_written(cache: Path, web: list[str]) -> None:
     (cache / "weights").write_text("a file where the folder should be")
     with pytest.raises(CheckpointError, match="cannot be fetched"):
-        fetch(Remote(url=URL))
+        Weights(url=URL).local()
 
 
 def test_the_cache_may_be_named_from_home(monkeypatch, tmp_path: Path) -> None:
@@ -108,20 +109,19 @@ def test_the_cache_may_be_named_from_home(monkeypatch, tmp_path: Path) -> None:
     assert cache_root() == tmp_path / ".cache" / "ovseg"
 
 
-def test_a_download_with_another_digest_is_set_aside(cache: Path, web: list[str]) -> None:
+def test_a_download_with_another_digest_is_not_kept(cache: Path, web: list[str]) -> None:
     with pytest.raises(CheckpointError, match="SHA-256") as caught:
-        fetch(Remote(url=URL, sha256="00" * 32))
+        Weights(url=URL, sha256="00" * 32).local()
     assert "00" * 32 in str(caught.value)
-    (bad,) = (cache / "weights").iterdir()
-    assert bad.name == Remote(url=URL).target().name + ".bad"
+    assert list((cache / "weights").iterdir()) == []
 
 
 def test_a_file_put_there_by_hand_with_another_digest_is_left_alone(cache: Path) -> None:
-    remote = Remote(url=URL, sha256=DIGEST)
+    remote = Weights(url=URL, sha256=DIGEST)
     remote.target().parent.mkdir()
     remote.target().write_bytes(b"other")
     with pytest.raises(CheckpointError, match="SHA-256"):
-        fetch(remote)
+        remote.local()
     assert remote.target().read_bytes() == b"other"
 
 
@@ -131,32 +131,61 @@ def test_no_network(cache: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(urllib.request, "urlopen", fail)
     with pytest.raises(CheckpointError, match="no route to host") as caught:
-        fetch(Remote(url=URL))
-    assert str(Remote(url=URL).target()) in str(caught.value)
+        Weights(url=URL).local()
+    assert str(Weights(url=URL).target()) in str(caught.value)
     assert list((cache / "weights").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "remote",
     [
-        Remote(url=URL, sha256=DIGEST, size="335 MB"),
-        Remote(hub="owner/name", url=URL, sha256=DIGEST, size="335 MB"),
+        Weights(url=URL, sha256=DIGEST, size="335 MB"),
+        Weights(hub="owner/name", url=URL, sha256=DIGEST, size="335 MB"),
     ],
 )
-def test_offline_and_not_here(remote: Remote, offline: None) -> None:
+def test_offline_and_not_here(remote: Weights, offline: None) -> None:
     with pytest.raises(CheckpointError) as caught:
-        fetch(remote)
+        remote.local()
     message = str(caught.value)
     for words in (URL, "335 MB", DIGEST, str(remote.target()), "OVSEG_OFFLINE", remote.hub or ""):
         assert words in message
 
 
+@pytest.mark.parametrize(
+    ("value", "offline"),
+    [("1", True), ("true", True), ("YES", True), ("", False), ("0", False), ("False", False)],
+)
+def test_words_for_offline(monkeypatch, value: str, offline: bool) -> None:
+    monkeypatch.setenv("OVSEG_OFFLINE", value)
+    assert is_offline() is offline
+
+
+def test_what_the_hub_has_kept_is_found(tmp_path: Path, offline: None, monkeypatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    weights = Weights(hub="owner/name")
+    assert weights.path() is None
+    folder = tmp_path / "hub" / "models--owner--name"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("0" * 40)
+    (folder / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    file = folder / "snapshots" / ("0" * 40) / "open_clip_pytorch_model.bin"
+    file.write_bytes(CONTENT)
+    assert weights.path() == weights.local() == file
+
+
+def test_offline_leaves_the_environment_as_it_is(offline: None, monkeypatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with pytest.raises(CheckpointError, match="OVSEG_OFFLINE"):
+        Weights(hub="owner/name").local()
+    assert "HF_HUB_OFFLINE" not in os.environ
+
+
 def test_offline_and_here(cache: Path, offline: None) -> None:
-    remote = Remote(hub="owner/name")
+    remote = Weights(hub="owner/name")
     path = cache / "weights" / "owner--name" / "open_clip_model.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    assert fetch(remote) == path
+    assert remote.local() == path
 
 
 def test_the_hub_is_asked_for_one_name_after_the_other(tmp_path: Path, monkeypatch) -> None:
@@ -167,7 +196,7 @@ def test_the_hub_is_asked_for_one_name_after_the_other(tmp_path: Path, monkeypat
         return str(tmp_path / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert fetch(Remote(hub="owner/name")).name == "open_clip_pytorch_model.bin"
+    assert Weights(hub="owner/name").local().name == "open_clip_pytorch_model.bin"
 
 
 def test_the_hub_cannot_be_reached(monkeypatch) -> None:
@@ -176,7 +205,7 @@ def test_the_hub_cannot_be_reached(monkeypatch) -> None:
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(CheckpointError, match="cannot connect.*owner/name"):
-        fetch(Remote(hub="owner/name"))
+        Weights(hub="owner/name").local()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from ovseg.errors import CheckpointError
 def test_a_tag_knows_its_origin_and_activation() -> None:
     openai = find_weights("openai", "ViT-B-16")
     assert openai.quick_gelu is True
-    assert openai.file.hub == "timm/vit_base_patch16_clip_224.openai"
-    assert len(openai.file.sha256) == 64
+    assert openai.hub == "timm/vit_base_patch16_clip_224.openai"
+    assert len(openai.sha256) == 64
     laion = find_weights("laion2b_s34b_b88k", "ViT-B-16")
     assert laion.quick_gelu is False
     assert find_weights("webli", "ViT-B-16-SigLIP").preprocess_cfg["mean"] == (0.5, 0.5, 0.5)
@@ -29,14 +29,14 @@ def test_a_file_put_there_by_hand(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
     for name in ("own.pt", "../own.pt"):
         with pytest.raises(CheckpointError, match=r"no address.*get them from their authors"):
-            find_weights(f"byhand:{name}", "EVA02-B-16")
+            find_weights(f"byhand:{name}", "EVA02-B-16").local()
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/own.pt").touch()
     assert find_weights("byhand:own.pt", "EVA02-B-16").local() == tmp_path / "weights/own.pt"
 
 
 def test_an_address() -> None:
-    assert find_weights("hf-hub:owner/name", "custom").file.hub == "owner/name"
+    assert find_weights("hf-hub:owner/name", "custom").hub == "owner/name"
 
 
 def test_unknown_names_list_the_tags() -> None:

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from ovseg.heads import ClipDinoiser
 from ovseg.heads.affinity import affinity
-from ovseg.heads.maskclip import cosines
+from ovseg.heads.base import cosines
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import whole
 from ovseg.pipeline import Pipeline

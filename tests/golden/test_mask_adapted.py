@@ -24,7 +24,7 @@ from ovseg.masked_regions import (
     keep_flags,
     mask_boxes,
 )
-from ovseg.proposals import MaskProposals, ProposalRequest, Proposer
+from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from tests.golden.conftest import cases, load_npz
 
 FEATURES = {"atol": 1e-4, "rtol": 0.0}

@@ -13,7 +13,7 @@ from torch import Tensor
 from ovseg.encoders.readouts import projected_keys, read_last_block
 from ovseg.encoders.resnet import AttentionPoolBlock, with_mean
 from ovseg.heads import MaskClip
-from ovseg.heads.maskclip import cosines
+from ovseg.heads.base import cosines
 from ovseg.inference.decode import maps
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.settings import InferenceSettings

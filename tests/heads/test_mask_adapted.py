@@ -9,8 +9,8 @@ from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode
 from ovseg.inference.windows import slide, whole
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.pipeline import build_pipeline
-from ovseg.proposals import MaskProposals, Proposer
 from ovseg.vocabulary import Vocabulary
 
 GIVEN = {"type": "GivenProposer"}

@@ -8,8 +8,8 @@ from mmengine.config import Config
 from ovseg.datasets import find_benchmark
 from ovseg.heads.clip_dinoiser import MODES, ClipDinoiser
 from ovseg.mm.plain import plain
-from ovseg.pipeline import HEADS
 from ovseg.plain_data import arguments_of
+from ovseg.registry import HEADS
 from ovseg.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parents[2] / "configs" / "clip_dinoiser"

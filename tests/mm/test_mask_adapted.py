@@ -16,9 +16,9 @@ from ovseg.encoders.clip import build_clip
 from ovseg.encoders.mask_prompts import new_prompts
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.mm.plain import plain
-from ovseg.pipeline import HEADS
 from ovseg.plain_data import arguments_of
 from ovseg.proposals.given import GivenProposer
+from ovseg.registry import HEADS
 from ovseg.segmenter import load
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import entry

@@ -13,8 +13,8 @@ from mmseg.apis import inference_model, init_model
 from ovseg.datasets import BENCHMARKS, find_benchmark
 from ovseg.errors import ConfigError
 from ovseg.mm.plain import plain
-from ovseg.pipeline import HEADS, REFINERS
 from ovseg.plain_data import arguments_of
+from ovseg.registry import HEADS, REFINERS
 from ovseg.scenes import draw_scene
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import entry

@@ -189,11 +189,14 @@ def test_bytes_that_are_no_text_stay(tmp_path):
     assert names(tmp_path) == [os.fsdecode(b"\xff\xfe")]
 
 
-def test_addresses_keep_host_and_path():
-    found = list(find_pictures(["https://a.org/x/../p.jpg?id=1", "https://b.org/p.jpg"]))
-    assert found[0].path == "https://a.org/x/../p.jpg?id=1"
-    assert found[0].name.startswith("a.org/x/p~")
-    assert found[1].name == "b.org/p"
+# Row 27
+@pytest.mark.parametrize("address", ["https://a.org/p.jpg?id=1", "http://a.org/*.jpg", "s3://a/p"])
+def test_addresses_are_refused_with_what_to_do(tree, address):
+    found = find_pictures([tree("a.jpg"), address])
+    for _ in range(2):
+        with pytest.raises(InputError, match="is an address.*first.*curl -O") as caught:
+            found.require_any()
+        assert caught.value.where == address
 
 
 def test_one_string_is_one_source(tree):

@@ -338,6 +338,13 @@ def test_link_circle(tmp_path):
         read_picture(tmp_path / "a.png")
 
 
+# Row 27
+@pytest.mark.parametrize("address", ["https://a.org/p.jpg", "file:///etc/passwd", "ftp://a.org/p"])
+def test_addresses_are_not_fetched(address):
+    with pytest.raises(InputError, match="is an address.*download it first"):
+        read_picture(address)
+
+
 # Row 28
 @pytest.mark.parametrize(
     ("head", "package"),

@@ -135,6 +135,14 @@ def test_sixteen_bits_where_white_is_zero(make_tiff, options):
     assert picture.notes["depth"].startswith("uint16")
 
 
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_one_band_in_a_plane_of_its_own(make_tiff, dtype, big_endian):
+    values = BANDS[..., 0].astype(dtype) * (257 if dtype is np.uint16 else 1)
+    pixels = read_picture(make_tiff(values, planar=True, big_endian=big_endian)).pixels
+    np.testing.assert_array_equal(pixels[..., 0], BANDS[..., 0])
+
+
 def test_gray_with_alpha_where_white_is_zero(make_tiff):
     values = np.array([[[0, 65535], [65535, 65535], [65535, 0]]], np.uint16)
     pixels = read_picture(make_tiff(values, photometric=0, alpha=True)).pixels

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError
-from ovseg.proposals import ProposalRequest
+from ovseg.masks.proposer import ProposalRequest
 from ovseg.proposals.components import ComponentProposer, connected_parts
 
 HEAD = {"type": "MaskClipHead", "temperature": 40.0}

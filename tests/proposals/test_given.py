@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from ovseg.errors import ConfigError, DatasetError, InputError
-from ovseg.proposals import ProposalRequest
+from ovseg.masks.proposer import ProposalRequest
 from ovseg.proposals.given import GivenProposer
 
 LABELS = np.array([[7, 7, 255], [0, 7, 7]], np.uint8)

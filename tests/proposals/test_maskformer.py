@@ -13,9 +13,9 @@ from torch.nn import functional
 import ovseg.mm  # noqa: F401 - before mmseg: stands in for mmcv's operators
 from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
+from ovseg.masks.proposer import ProposalRequest
 from ovseg.plain_data import build
 from ovseg.proposals.backbones import BACKBONES, ResNetFeatures, SwinFeatures
-from ovseg.proposals.base import ProposalRequest
 from ovseg.proposals.maskformer import MaskFormerProposer, load_backbone
 
 # isort: split

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError
-from ovseg.proposals import ProposalRequest
+from ovseg.masks.proposer import ProposalRequest
 from ovseg.proposals.sam import SamProposer
 
 SAM = {"model": "asset:sam_tiny", "pretrained": None}

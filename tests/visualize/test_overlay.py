@@ -150,7 +150,7 @@ def test_ascii_takes_pillows_own_font():
 
 
 def test_characters_that_no_font_has_show_their_code(monkeypatch):
-    monkeypatch.setattr(fonts, "_candidates", lambda: ())
+    monkeypatch.setattr(fonts, "_system_fonts", lambda size: [])
     assert fonts.font_for("猫 cat", 14)[1] == "<U+732B> cat"
 
 

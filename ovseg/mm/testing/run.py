@@ -22,7 +22,7 @@ from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.testing.card import make_result
 from ovseg.mm.testing.split import Split, open_split
 from ovseg.pipeline import usable_precision
-from ovseg.segmenter import place_weights
+from ovseg.segmenter import head_class, place_weights
 from ovseg.vocabulary import Vocabulary
 from ovseg.zoo.refiners import refiner_spec
 
@@ -114,7 +114,7 @@ def _place(config: Config, checkpoint: str | None) -> str | None:
     """
     if checkpoint is None:
         return config.get("load_from")
-    if checkpoint == "none" or "byhand:" not in str(config.model):
+    if checkpoint == "none" or not head_class(config.model).needs_a_file(config.model):
         return checkpoint
     if not Path(checkpoint).is_file():
         raise CheckpointError("no such checkpoint", where=checkpoint, fix="check the path")

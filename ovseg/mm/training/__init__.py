@@ -7,7 +7,7 @@ and mmseg's own tools train with them too.
 from __future__ import annotations
 
 from ovseg.mm.training.amp import CpuAmpOptimWrapper
-from ovseg.mm.training.hooks import FiniteLossHook, SkippedPicturesHook
+from ovseg.mm.training.hooks import FiniteLossHook, SkippedPicturesHook, TeachersHook
 from ovseg.mm.training.log import TrainingLogHook
 from ovseg.mm.training.loops import ResumableEpochLoop, ResumableIterLoop
 from ovseg.mm.training.saving import SafeCheckpointHook
@@ -22,5 +22,6 @@ __all__ = [
     "SafeCheckpointHook",
     "SeededDataset",
     "SkippedPicturesHook",
+    "TeachersHook",
     "TrainingLogHook",
 ]

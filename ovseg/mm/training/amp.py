@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
@@ -59,19 +58,15 @@ def use_amp(wrapper: ConfigDict, wish: str, device: str) -> None:
             where="optim_wrapper.type",
             expected="OptimWrapper",
         )
-    wrapper.update(_cpu(wish) if device == "cpu" else _accelerator(wish))
-
-
-def _cpu(wish: str) -> dict[str, Any]:
-    if wish == "fp16":
-        raise ConfigError("no fp16 training on the CPU", where="--amp", fix="--amp bf16")
-    return {"type": "CpuAmpOptimWrapper"}
-
-
-def _accelerator(wish: str) -> dict[str, Any]:
+    if device == "cpu":
+        if wish == "fp16":
+            raise ConfigError("no fp16 training on the CPU", where="--amp", fix="--amp bf16")
+        wrapper.update(type="CpuAmpOptimWrapper")
+        return
     bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     if wish == "bf16" and not bf16:
         raise ConfigError("this GPU has no bf16", where="--amp", fix="--amp fp16")
-    if wish != "fp16" and bf16:
-        return {"type": "AmpOptimWrapper", "dtype": "bfloat16"}
-    return {"type": "AmpOptimWrapper", "dtype": "float16", "loss_scale": "dynamic"}
+    if bf16 and wish != "fp16":
+        wrapper.update(type="AmpOptimWrapper", dtype="bfloat16")
+    else:
+        wrapper.update(type="AmpOptimWrapper", dtype="float16", loss_scale="dynamic")

@@ -1,4 +1,4 @@
-"""What stops a training, and what it tells of its pictures."""
+"""What starts and stops a training, and what it tells of its pictures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,29 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ovseg.errors import RuntimeLimitError
 from ovseg.files import write_atomic
 
-__all__ = ["FiniteLossHook", "SkippedPicturesHook"]
+__all__ = ["FiniteLossHook", "SkippedPicturesHook", "TeachersHook"]
+
+
+@HOOKS.register_module()
+class TeachersHook(Hook):
+    """Builds a model's teachers before the first iteration: one that is not there stops it here."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Call the model's `prepare_teachers`, where it has any.
+
+        Raises:
+            CheckpointError: weights of a teacher that cannot be had.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if hasattr(model, "prepare_teachers"):
+            model.prepare_teachers(next(model.parameters()).device)
 
 
 @HOOKS.register_module()

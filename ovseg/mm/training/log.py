@@ -14,7 +14,6 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ovseg.files import write_atomic
-from ovseg.training.loop import read_log
 
 __all__ = ["CURVES", "LOG", "TrainingLogHook", "draw_curves"]
 
@@ -44,7 +43,7 @@ class TrainingLogHook(Hook):
         if is_main_process():
             kept = ""
             if runner.iter and self._path.is_file():
-                rows = [row for row in read_log(self._path.parent) if row["step"] <= runner.iter]
+                rows = [row for row in _read(self._path) if row["step"] <= runner.iter]
                 kept = "".join(json.dumps(row) + "\n" for row in rows)
             write_atomic(self._path, kept.encode())
 
@@ -68,7 +67,7 @@ class TrainingLogHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Draw the curves."""
         if is_main_process() and self._path.is_file():
-            path = draw_curves(list(read_log(self._path.parent)), self._path.with_name(CURVES))
+            path = draw_curves(_read(self._path), self._path.with_name(CURVES))
             if path is not None:
                 runner.logger.info(f"Curves: {path}")
 
@@ -110,6 +109,10 @@ def draw_curves(rows: Sequence[Mapping[str, float]], path: Path) -> Path | None:
 
 def _marker(points: Sequence[tuple[float, float]]) -> str:
     return "." if len(points) < 40 else ""
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from mmengine.dist import get_rank
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import LOOPS
 
 from ovseg.mm.training.seeded import DrawSampler, seed_everything
@@ -22,60 +22,41 @@ from ovseg.mm.training.seeded import DrawSampler, seed_everything
 __all__ = ["ResumableEpochLoop", "ResumableIterLoop"]
 
 
-def _resumable(dataloader: Any, seed: int) -> Any:
-    """Let a data loader's configuration draw by place; a loader that is built stays as it is."""
-    if not isinstance(dataloader, Mapping):
-        return dataloader
-    loader = copy.deepcopy(dict(dataloader))
-    loader["dataset"] = {"type": "SeededDataset", "dataset": loader["dataset"], "seed": seed}
-    loader["sampler"] = {"type": "DrawSampler", "sampler": loader["sampler"]}
-    return loader
+class _Resumable(BaseLoop):
+    """What both loops add to mmengine's: items drawn by place, seeds by iteration.
 
-
-@LOOPS.register_module()
-class ResumableIterLoop(IterBasedTrainLoop):
-    """mmengine's `IterBasedTrainLoop` with an exact resume.
-
-    Args:
-        runner: the Runner.
-        dataloader: configuration of the data loader.
-        **options: as for `IterBasedTrainLoop`: `max_iters`, `val_interval`, ...
+    A data loader that is built already stays as it is.
     """
 
     def __init__(self, runner: Runner, dataloader: Any, **options: Any) -> None:
-        super().__init__(runner, _resumable(dataloader, runner.seed), **options)
+        if isinstance(dataloader, Mapping):
+            loader = copy.deepcopy(dict(dataloader))
+            data = {"type": "SeededDataset", "dataset": loader["dataset"], "seed": runner.seed}
+            sampler = {"type": "DrawSampler", "sampler": loader["sampler"]}
+            dataloader = {**loader, "dataset": data, "sampler": sampler}
+        super().__init__(runner, dataloader, **options)
+
+    def run_iter(self, *batch: Any) -> None:
+        """Run one iteration, its random numbers from its number."""
+        seed_everything(self.runner.seed, self._iter, get_rank())
+        super().run_iter(*batch)
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(_Resumable, EpochBasedTrainLoop):
+    """mmengine's `EpochBasedTrainLoop` with an exact resume at the end of an epoch."""
+
+
+@LOOPS.register_module()
+class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
+    """mmengine's `IterBasedTrainLoop` with an exact resume."""
 
     def run(self) -> Any:
         """Train; a resumed run starts its data behind what was drawn before."""
         sampler = self.dataloader.sampler
-        endless = isinstance(sampler, DrawSampler) and sampler.endless
-        if self._iter and endless:
+        if self._iter and isinstance(sampler, DrawSampler) and sampler.endless:
             sampler.taken = self._iter * self.dataloader.batch_size
             # The parent leaves out as many batches as it has done iterations.
             skipped = repeat(None, self._iter)
             self.dataloader_iterator = chain(skipped, iter(self.dataloader))
         return super().run()
-
-    def run_iter(self, data_batch: Any) -> None:
-        """Run one iteration, its random numbers from its number."""
-        seed_everything(self.runner.seed, self._iter, get_rank())
-        super().run_iter(data_batch)
-
-
-@LOOPS.register_module()
-class ResumableEpochLoop(EpochBasedTrainLoop):
-    """mmengine's `EpochBasedTrainLoop` with an exact resume at the end of an epoch.
-
-    Args:
-        runner: the Runner.
-        dataloader: configuration of the data loader.
-        **options: as for `EpochBasedTrainLoop`: `max_epochs`, `val_interval`, ...
-    """
-
-    def __init__(self, runner: Runner, dataloader: Any, **options: Any) -> None:
-        super().__init__(runner, _resumable(dataloader, runner.seed), **options)
-
-    def run_iter(self, idx: int, data_batch: Any) -> None:
-        """Run one iteration, its random numbers from its number."""
-        seed_everything(self.runner.seed, self._iter, get_rank())
-        super().run_iter(idx, data_batch)

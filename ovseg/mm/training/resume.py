@@ -24,7 +24,11 @@ def last_whole(folder: Path) -> tuple[Path | None, list[str]]:
     Returns:
         The file, or None; and what is wrong with newer ones.
     """
-    found = [(int(match[1]), path) for path in folder.glob("*.pth") if (match := _match(path))]
+    found = [
+        (int(match[1]), path)
+        for path in folder.glob("*.pth")
+        if (match := _NAME.fullmatch(path.name))
+    ]
     problems = []
     for _, path in sorted(found, reverse=True):
         try:
@@ -50,7 +54,3 @@ def require_resumable(path: Path) -> None:
             where=path,
             fix="to start a new training from its weights: --cfg-options load_from=FILE",
         )
-
-
-def _match(path: Path) -> re.Match[str] | None:
-    return _NAME.fullmatch(path.name)

@@ -18,7 +18,7 @@ from ovseg.mm.training.resume import last_whole, require_resumable
 __all__ = ["make_safe", "train"]
 
 _LOOPS = {"IterBasedTrainLoop": "ResumableIterLoop", "EpochBasedTrainLoop": "ResumableEpochLoop"}
-_HOOKS = ("FiniteLossHook", "SkippedPicturesHook", "TrainingLogHook")
+_HOOKS = ("TeachersHook", "FiniteLossHook", "SkippedPicturesHook", "TrainingLogHook")
 _NEEDED = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
 
 

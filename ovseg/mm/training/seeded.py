@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -19,7 +18,7 @@ from mmengine.dist import get_dist_info
 from mmseg.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
-__all__ = ["Draw", "DrawSampler", "SeededDataset", "mix", "seed_everything", "seeded"]
+__all__ = ["Draw", "DrawSampler", "SeededDataset", "mix", "seed_everything"]
 
 
 class Draw(int):
@@ -59,22 +58,6 @@ def seed_everything(*numbers: int) -> None:
     torch.manual_seed(seed)
 
 
-@contextmanager
-def seeded(*numbers: int) -> Iterator[None]:
-    """Seed the generators that augmentations use; afterwards they are as they were before."""
-    python, array = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        seed = mix(*numbers)
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.default_generator.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(array)
-
-
 @DATASETS.register_module()
 class SeededDataset(Dataset):
     """Loads the items of another data set, their randomness drawn from their place alone.
@@ -88,26 +71,18 @@ class SeededDataset(Dataset):
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.seed = seed
 
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        """What the data set says of itself: class names and so on."""
-        return getattr(self.dataset, "metainfo", {})
-
-    def full_init(self) -> None:
-        """Let the data set list its items."""
-        if hasattr(self.dataset, "full_init"):
-            self.dataset.full_init()
-
-    def get_data_info(self, index: int) -> dict[str, Any]:
-        """Return what the data set knows of an item before it is loaded."""
-        return self.dataset.get_data_info(int(index))
+    def __getattr__(self, name: str) -> Any:
+        """Say of itself what the data set says: `metainfo`, `full_init`, ..."""
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, draw: int) -> Any:
-        with seeded(self.seed, getattr(draw, "position", int(draw))):
-            return self.dataset[int(draw)]
+        seed_everything(self.seed, getattr(draw, "position", int(draw)))
+        return self.dataset[int(draw)]
 
 
 @DATA_SAMPLERS.register_module()

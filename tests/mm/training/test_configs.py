@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from ovseg.cli import main
 from ovseg.heads.clip_dinoiser import HEAD_KEYS
 from ovseg.mm.plain import plain
+from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.training.dinoiser import LEARNING_RATES, MILESTONE
 from ovseg.training.recipes import build_recipe
 from tests.mm.training.conftest import rows
@@ -66,7 +67,7 @@ def trained(config, folder):
 def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
     weights = trained(DINOISER, tmp_path)
     assert set(weights) == set(HEAD_KEYS)
-    saved = torch.load(tmp_path / "iter_2.pth", weights_only=True)["state_dict"]
+    saved = read_runner_checkpoint(tmp_path / "iter_2.pth")["state_dict"]
     assert {name.rsplit("core.", 1)[-1] for name in saved} == set(HEAD_KEYS)
     log = rows(tmp_path)
     assert "loss_corr" in log[0]
@@ -74,6 +75,29 @@ def test_clip_dinoiser_gives_the_four_keys_of_its_head(tmp_path):
     assert measured(DINOISER, tmp_path)["mIoU"] == pytest.approx(log[-1]["mIoU"], abs=0.01)
     head = init_model(str(DINOISER), str(tmp_path / "iter_2.pth"), device="cpu").pipeline.head
     assert all(torch.equal(head.state_dict()[name], weights[name]) for name in HEAD_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (DINOISER, "model.train_cfg.dino.pretrained"),
+        (PLUS, "model.teacher.backbone.pretrained"),
+        (ROOT / "declip" / "declip_tiny_scenes.py", "model.train_cfg.vfm.pretrained"),
+    ],
+    ids=["clip_dinoiser", "maskclip_plus", "declip"],
+)
+def test_a_teacher_that_is_not_there_stops_before_the_first_iteration(
+    tmp_path, monkeypatch, capfd, config, key
+):
+    def too_late(*args, **kwargs):
+        raise AssertionError("an iteration was run")
+
+    monkeypatch.setattr("mmengine.model.BaseModel.train_step", too_late)
+    missing = tmp_path / "absent.safetensors"
+    words = [str(config), "--work-dir", str(tmp_path / "run"), "--device", "cpu"]
+    options = [*FEW, "train_cfg.max_iters=20", f"{key}={missing}"]
+    assert main(["train", *words, *options]) == 1
+    assert "absent.safetensors" in capfd.readouterr().err
 
 
 def test_the_published_recipe_of_clip_dinoiser():

@@ -13,6 +13,7 @@ from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
 from ovseg.encoders.clip import build_clip
 from ovseg.mm.plain import plain
+from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.training.affinity_teachers import VFMS
 from ovseg.training.declip import rate_factor
 from ovseg.training.recipes import build_recipe
@@ -37,7 +38,7 @@ def test_the_average_with_the_first_weights_is_validated_and_released(tmp_path):
     weights = trained(config, tmp_path / "run")
     start = build_clip("asset:clip_tiny", "asset:clip_tiny").model.state_dict()
     assert weights.keys() == start.keys()
-    saved = torch.load(tmp_path / "run" / "iter_2.pth", weights_only=True)["state_dict"]
+    saved = read_runner_checkpoint(tmp_path / "run" / "iter_2.pth")["state_dict"]
     moved = 0
     for name, tensor in weights.items():
         student = saved[f"backbone.clip.model.{name}"]

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ovseg.mm.safe_load import read_runner_checkpoint
 from tests.mm.training.conftest import rows
 
 
@@ -24,7 +25,7 @@ def test_a_training_leaves_weights_checkpoints_log_and_curves(train):
     with Image.open(folder / "curves.png") as picture:
         assert picture.format == "PNG"
     weights = load_file(folder / "weights.safetensors")
-    saved = torch.load(folder / "iter_8.pth", weights_only=True)["state_dict"]
+    saved = read_runner_checkpoint(folder / "iter_8.pth")["state_dict"]
     assert weights.keys() == saved.keys()
     assert all(torch.equal(weights[name], saved[name]) for name in saved)
 
@@ -114,7 +115,7 @@ def test_a_loss_that_is_no_number_stops_with_its_name(train, capfd):
     assert "iteration 5: loss and loss_size not finite" in message
     assert "loss_colour 0." in message
     assert not list(folder.glob("iter_[68].pth"))
-    state = torch.load(folder / "iter_4.pth", weights_only=True)["state_dict"]
+    state = read_runner_checkpoint(folder / "iter_4.pth")["state_dict"]
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
 
 

@@ -1,0 +1,1 @@
+"""Masks: what a source of them is, crops by them, mask prompts, resizing."""
