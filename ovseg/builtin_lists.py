@@ -39,9 +39,10 @@ def list_path(name: str) -> Path:
     """
     key = list_key(name)
     if key not in builtins():
+        near = difflib.get_close_matches(key, builtins(), cutoff=0.5)
         raise PromptError(
             f"no built-in vocabulary {name!r}",
-            expected=_nearest(key),
+            expected=f"{'perhaps' if near else 'one of'} {', '.join(near or builtins())}",
             fix="choose one of them, or give a class file or names with commas",
         )
     return _FOLDER / f"{key}.txt"
@@ -60,16 +61,14 @@ def check_not_a_file(word: str) -> None:
         return
     folder = os.sep in word and os.path.isdir(word)
     if folder or word.startswith(_PATH_STARTS) or word.lower().endswith(_FILE_ENDINGS):
-        near = [] if folder else _close_files(word)
+        near = "" if folder else _close_files(word)
         raise PromptError(
             "a folder, no class file" if folder else "no such class file",
             where=word,
-            expected="a file with one class a line"
-            + (f" (perhaps {', '.join(near)})" if near else ""),
+            expected="a file with one class a line" + (f" (perhaps {near})" if near else ""),
             fix="check the path, or give class names with commas",
         )
-    key = list_key(word)
-    near = difflib.get_close_matches(key, builtins(), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(list_key(word), builtins(), n=1, cutoff=0.8)
     if near and re.search(r"[\d_-]", word):
         warnings.warn(
             f"{word!r} is taken as the name of a class; a built-in vocabulary is {near[0]!r}",
@@ -77,20 +76,12 @@ def check_not_a_file(word: str) -> None:
         )
 
 
-def _nearest(key: str) -> str:
-    near = difflib.get_close_matches(key, builtins(), n=3, cutoff=0.5)
-    return f"one of {', '.join(builtins())}" if not near else f"perhaps {', '.join(near)}"
-
-
-def _close_files(word: str) -> list[str]:
+def _close_files(word: str) -> str:
     folder, name = os.path.split(word)
     try:
         here = os.listdir(folder or ".")
     except OSError:
         here = []
-    near = difflib.get_close_matches(name, here, n=3)
-    stem = list_key(os.path.splitext(name)[0])
-    listed = difflib.get_close_matches(stem, builtins(), n=3)
-    return [os.path.join(folder, found) for found in near] + [
-        f"the built-in {found}" for found in listed
-    ]
+    near = [os.path.join(folder, found) for found in difflib.get_close_matches(name, here)]
+    lists = difflib.get_close_matches(list_key(os.path.splitext(name)[0]), builtins())
+    return ", ".join([*near, *(f"the built-in {found}" for found in lists)])

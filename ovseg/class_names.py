@@ -15,7 +15,15 @@ from pathlib import Path
 
 from ovseg.errors import PromptError
 
-__all__ = ["Entry", "clean_name", "file_lines", "name_key", "parse_entry", "read_text_file"]
+__all__ = [
+    "Entry",
+    "clean_name",
+    "distinct",
+    "file_lines",
+    "name_key",
+    "parse_entry",
+    "read_text_file",
+]
 
 _CONTROL_TOKEN = re.compile(
     r"<(?=(?:\|?(?:start_?of_?text|end_?of_?text)\|?|/?s|pad|unk|mask|bos|eos)>)", re.IGNORECASE
@@ -49,6 +57,14 @@ def name_key(name: str) -> str:
         True
     """
     return "".join(name.casefold().split())
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Names without repeats; the first spelling of each stays."""
+    kept: dict[str, str] = {}
+    for name in names:
+        kept.setdefault(name_key(name), name)
+    return tuple(kept.values())
 
 
 def clean_name(name: str, *, where: str | None = None, warn: bool = True) -> str:
@@ -130,18 +146,14 @@ def parse_entry(text: str, where: str) -> Entry:
             "write a blank after it to give a label",
             stacklevel=2,
         )
-    queries: dict[str, str] = {}
-    for part in parts:
-        query = clean_name(part, where=where)
-        queries.setdefault(name_key(query), query)
-    first = next(iter(queries.values()))
-    shown = clean_name(label, where=where, warn=name_key(label) != name_key(first))
-    return Entry(shown if colon else first, tuple(queries.values()), where)
+    queries = distinct(clean_name(part, where=where) for part in parts)
+    shown = clean_name(label, where=where, warn=name_key(label) != name_key(queries[0]))
+    return Entry(shown if colon else queries[0], queries, where)
 
 
-def file_lines(lines: Iterable[str], path: str) -> Iterator[tuple[str, str]]:
+def file_lines(text: str, path: str | Path) -> Iterator[tuple[str, str]]:
     """Yield (line, place) of the lines that are neither blank nor a comment."""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield line, f"{path}, line {number}"
 
@@ -187,21 +199,16 @@ def _split_label(text: str) -> tuple[str, str, str]:
 def _repair(text: str, where: str | None, warn: bool) -> str:
     plain = fixed = " ".join(text.split())
     if not plain.isascii() or "&" in plain:
-        fixed = _fix(plain)
+        import ftfy
+
+        for _ in range(_MOST_ROUNDS):
+            before = fixed
+            fixed = " ".join(html.unescape(html.unescape(ftfy.fix_text(before))).split())
+            if fixed == before:
+                break
     if warn and fixed != plain:
         warnings.warn(f"{_at(where)}{plain!r} was cleaned to {fixed!r}", stacklevel=2)
     return fixed
-
-
-def _fix(text: str) -> str:
-    import ftfy
-
-    for _ in range(_MOST_ROUNDS):
-        fixed = " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
-        if fixed == text:
-            break
-        text = fixed
-    return text
 
 
 def _at(where: str | None) -> str:

@@ -8,12 +8,15 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from ovseg.builtin_lists import builtins, check_not_a_file, list_key, list_path
 from ovseg.class_names import (
     Entry,
     clean_name,
+    distinct,
     file_lines,
     name_key,
     parse_entry,
@@ -112,9 +115,7 @@ class Vocabulary:
         Raises:
             PromptError: the file cannot be read, is not UTF-8, or holds unusable names.
         """
-        text = read_text_file(path)
-        entries = [parse_entry(line, at) for line, at in file_lines(text.split("\n"), str(path))]
-        return cls._build(entries, source=str(path), merge=merge_duplicates, text=text)
+        return cls._read(path, str(path), merge_duplicates)
 
     @classmethod
     def builtin(cls, name: str) -> Vocabulary:
@@ -124,9 +125,13 @@ class Vocabulary:
             PromptError: no such list.
         """
         path = list_path(name)
-        key, text = path.stem, read_text_file(path)
-        entries = [parse_entry(line, at) for line, at in file_lines(text.split("\n"), key)]
-        return cls._build(entries, source=key, merge=False, text=text)
+        return cls._read(path, path.stem, merge=False)
+
+    @classmethod
+    def _read(cls, path: str | Path, source: str, merge: bool) -> Vocabulary:
+        text = read_text_file(path)
+        entries = [parse_entry(line, at) for line, at in file_lines(text, source)]
+        return cls._build(entries, source=source, merge=merge, text=text)
 
     @classmethod
     def parse(
@@ -149,12 +154,10 @@ class Vocabulary:
         """
         if isinstance(spec, Vocabulary):
             return spec
-        if isinstance(spec, Path):
+        if isinstance(spec, Path) or (isinstance(spec, str) and os.path.isfile(spec)):
             return cls.from_file(spec, merge_duplicates=merge_duplicates)
         if not isinstance(spec, str):
             return cls.from_names(spec, merge_duplicates=merge_duplicates)
-        if os.path.isfile(spec):
-            return cls.from_file(spec, merge_duplicates=merge_duplicates)
         word = spec.strip()
         if list_key(word) in builtins():
             return cls.builtin(word)
@@ -188,7 +191,7 @@ class Vocabulary:
             return self
         queries = self._generic_background() if mode == "auto" else self._own_background(background)
         entries = self._entries()
-        added = Entry("background", tuple(queries), "background")
+        added = Entry("background", queries, "background")
         if self.background is None:
             entries.insert(0, added)
         else:
@@ -218,20 +221,18 @@ class Vocabulary:
         )
 
     def _entries(self) -> list[Entry]:
-        queries: list[list[str]] = [[] for _ in self.classes]
-        for query, index in zip(self.queries, self.query_class, strict=True):
-            queries[index].append(query)
+        asked = zip(self.query_class, self.queries, strict=True)
         return [
-            Entry(label, tuple(words), f"class {number}")
-            for number, (label, words) in enumerate(zip(self.classes, queries, strict=True), 1)
+            Entry(self.classes[index], tuple(query for _, query in group), f"class {index + 1}")
+            for index, group in groupby(asked, key=itemgetter(0))
         ]
 
-    def _generic_background(self) -> list[str]:
+    def _generic_background(self) -> tuple[str, ...]:
         asked = {_stem(word) for query in self.queries for word in re.findall(r"\w+", query)}
         words = _split_words(GENERIC_BACKGROUND)
-        return [word for word in words if word == "background" or _stem(word) not in asked]
+        return tuple(word for word in words if word == "background" or _stem(word) not in asked)
 
-    def _own_background(self, background: str | Sequence[str]) -> list[str]:
+    def _own_background(self, background: str | Sequence[str]) -> tuple[str, ...]:
         words = _split_words(background)
         asked = zip(self.queries, self.query_class, strict=True)
         known = {name_key(query) for query, index in asked if index != self.background}
@@ -266,11 +267,8 @@ def _unite(entries: list[Entry], merge: bool) -> list[Entry]:
                 expected="every label once (case and blanks do not count)",
                 fix="remove one, or merge them with --merge-duplicates (merge_duplicates=True)",
             )
-        queries = {name_key(query): query for query in (*entry.queries, *first.queries)}
-        order = dict.fromkeys(name_key(query) for query in (*first.queries, *entry.queries))
-        united[name_key(entry.label)] = Entry(
-            first.label, tuple(queries[key] for key in order), first.where
-        )
+        queries = distinct((*first.queries, *entry.queries))
+        united[name_key(entry.label)] = Entry(first.label, queries, first.where)
     return list(united.values())
 
 
@@ -286,15 +284,14 @@ def _text(name: object, where: str) -> str:
     return name
 
 
-def _split_words(words: str | Sequence[str]) -> list[str]:
+def _split_words(words: str | Sequence[str]) -> tuple[str, ...]:
     parts: object = re.split("[;,]", words) if isinstance(words, str) else words
     if not isinstance(parts, Iterable) or not (parts := list(parts)):
         raise PromptError(
             f"{words!r} as words of the background",
             expected="'auto', 'none', or at least one word",
         )
-    cleaned = [clean_name(_text(part, "background"), where="background") for part in parts]
-    return list({name_key(word): word for word in cleaned}.values())
+    return distinct(clean_name(_text(part, "background"), where="background") for part in parts)
 
 
 def _stem(word: str) -> str:

@@ -63,7 +63,7 @@ def load_templates(source: str | Path | Sequence[str]) -> tuple[str, ...]:
             where="templates",
             expected=f"one of {', '.join(near or template_names())}, a file, or text with {{}}",
         )
-    return _check(list(file_lines(read_text_file(path).split("\n"), str(path))))
+    return _check(list(file_lines(read_text_file(path), path)))
 
 
 def fill_template(template: str, name: str) -> str:

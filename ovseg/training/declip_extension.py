@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from ovseg.heads.affinity import affinity
 from ovseg.regions import roi_grid, roi_pool
 from ovseg.training.declip import context_kl, context_loss
 
-__all__ = ["Extension", "merge_attention", "read_attention", "region_correlation", "weighted_pool"]
+__all__ = ["Extension", "merge_attention", "read_attention", "weighted_pool"]
 
 
+@dataclass(frozen=True)
 class Extension:
     """What of the extension a training uses; by default nothing.
 
@@ -37,7 +39,7 @@ class Extension:
         pool_grid: a region is the weighted mean of this many rows and columns; None: RoIAlign
             to one vector.
         pool_temperature: of these weights.
-        correlation_weight: weight of `region_correlation`; 0 leaves it out.
+        correlation_weight: weight of the correlations inside regions; 0 leaves them out.
         correlation_grid: rows and columns of a region there.
         correlation_temperature: likewise.
 
@@ -45,35 +47,32 @@ class Extension:
         ConfigError: a value out of its range, or no such folder.
     """
 
-    def __init__(
-        self,
-        diffusion: str | Path | None = None,
-        combine: str = "product",
-        kl_temperature: float | None = None,
-        pool_grid: int | None = None,
-        pool_temperature: float = 1.0,
-        correlation_weight: float = 0.0,
-        correlation_grid: int = 7,
-        correlation_temperature: float = 0.1,
-    ) -> None:
-        self.diffusion = None if diffusion is None else Path(diffusion)
-        if self.diffusion is not None and not self.diffusion.is_dir():
-            raise ConfigError("no such folder", where=f"train_cfg.extension.diffusion: {diffusion}")
-        if combine not in ("product", "mean"):
-            raise ConfigError(
-                f"combine {combine!r}", where="train_cfg.extension", expected="product or mean"
-            )
-        given = (kl_temperature, pool_grid, pool_temperature, correlation_temperature)
-        if any(value is not None and not value > 0 for value in given) or correlation_weight < 0:
+    diffusion: str | Path | None = None
+    combine: str = "product"
+    kl_temperature: float | None = None
+    pool_grid: int | None = None
+    pool_temperature: float = 1.0
+    correlation_weight: float = 0.0
+    correlation_grid: int = 7
+    correlation_temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        where = "train_cfg.extension"
+        if self.diffusion is not None and not Path(self.diffusion).is_dir():
+            raise ConfigError("no such folder", where=f"{where}.diffusion: {self.diffusion}")
+        if self.combine not in ("product", "mean"):
+            raise ConfigError(f"combine {self.combine!r}", where=where, expected="product or mean")
+        given = (self.kl_temperature, self.pool_grid, self.pool_temperature)
+        given += (self.correlation_grid, self.correlation_temperature)
+        if (
+            any(value is not None and not value > 0 for value in given)
+            or self.correlation_weight < 0
+        ):
             raise ConfigError(
                 "a temperature or grid that is not positive",
-                where="train_cfg.extension",
+                where=where,
                 expected="temperatures and grids above 0, correlation_weight 0 or more",
             )
-        self.combine, self.kl_temperature = combine, kl_temperature
-        self.pool_grid, self.pool_temperature = pool_grid, pool_temperature
-        self.correlation_weight, self.correlation_grid = correlation_weight, correlation_grid
-        self.correlation_temperature = correlation_temperature
 
     def target(self, features: Tensor, paths: Sequence[str]) -> Tensor:
         """Affinity (B, n, n) that the context follows.
@@ -89,7 +88,7 @@ class Extension:
         if self.diffusion is None:
             return target
         grid = tuple(features.shape[2:])
-        files = [self.diffusion / f"{Path(path).stem}.npz" for path in paths]
+        files = [Path(self.diffusion, f"{Path(path).stem}.npz") for path in paths]
         maps = [merge_attention(read_attention(file), grid, self.combine) for file in files]
         return torch.stack(maps).to(target) @ target
 
@@ -109,13 +108,13 @@ class Extension:
     def correlation_loss(
         self, content: Tensor, features: Tensor, boxes: Sequence[Tensor]
     ) -> Tensor | None:
-        """Weighted `region_correlation` of both maps on the boxes; None where it is left out."""
+        """Weighted mean KL of the rows of two affinities inside the boxes; None: left out."""
         if not self.correlation_weight or not sum(len(each) for each in boxes):
             return None
         student, teacher = (
             roi_grid(each, boxes, self.correlation_grid) for each in (content, features)
         )
-        found = region_correlation(student, teacher, self.correlation_temperature)
+        found = context_kl(affinity(student), affinity(teacher), self.correlation_temperature)
         return self.correlation_weight * found
 
 
@@ -138,11 +137,6 @@ def weighted_pool(grids: Tensor, crops: Tensor, temperature: float = 1.0) -> Ten
     cells = grids.flatten(2)
     weights = (functional.cosine_similarity(cells, crops[:, :, None]) / temperature).softmax(dim=-1)
     return (cells * weights[:, None]).sum(dim=-1)
-
-
-def region_correlation(student: Tensor, teacher: Tensor, temperature: float = 0.1) -> Tensor:
-    """Mean KL of the rows of two affinities inside the regions: (R, E, n, n) and (R, C, n, n)."""
-    return context_kl(affinity(student), affinity(teacher), temperature)
 
 
 def read_attention(path: Path) -> Tensor:
