@@ -64,10 +64,8 @@ class Extension:
             raise ConfigError(f"combine {self.combine!r}", where=where, expected="product or mean")
         given = (self.kl_temperature, self.pool_grid, self.pool_temperature)
         given += (self.correlation_grid, self.correlation_temperature)
-        if (
-            any(value is not None and not value > 0 for value in given)
-            or self.correlation_weight < 0
-        ):
+        wrong = any(value is not None and not value > 0 for value in given)
+        if wrong or self.correlation_weight < 0:
             raise ConfigError(
                 "a temperature or grid that is not positive",
                 where=where,
