@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ovseg.datasets.coco import RAW_TO_TRAIN
 from ovseg.datasets.table import Benchmark
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["name_list_contradiction"]
 

@@ -15,8 +15,8 @@ from ovseg.datasets.name_lists import name_list_contradiction
 from ovseg.datasets.pairs import Pairs, find_pairs, missing_root
 from ovseg.datasets.table import Benchmark
 from ovseg.errors import DatasetError
-from ovseg.files import write_atomic
-from ovseg.progress import Progress
+from ovseg.utils.files import write_atomic
+from ovseg.utils.progress import Progress
 
 __all__ = ["Prepared", "manifest_path", "prepare"]
 

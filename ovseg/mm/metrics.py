@@ -14,8 +14,8 @@ from mmseg.registry import METRICS
 from ovseg.errors import DatasetError
 from ovseg.evaluation.boundary import boundary_areas
 from ovseg.evaluation.confusion import area_counts, confusion_matrix
+from ovseg.evaluation.distributed_counts import Tally, merge
 from ovseg.evaluation.scores import class_iou, mean_percent, summary
-from ovseg.evaluation.tally import Tally, merge
 from ovseg.segmentation import Segmentation
 
 __all__ = ["OpenVocabIoUMetric", "picture_name"]
