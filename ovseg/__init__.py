@@ -25,10 +25,10 @@ from ovseg.errors import (
 )
 
 if TYPE_CHECKING:
+    from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.registry import register_head, register_proposer, register_recipe, register_refiner
     from ovseg.segmentation import Segmentation
     from ovseg.segmenter import Segmenter, load
-    from ovseg.vocabulary import Vocabulary
     from ovseg.zoo import list_models, register_model
 
 __version__ = "0.1.0"
@@ -57,7 +57,7 @@ __all__ = [
 _HOME = {
     "Segmentation": "ovseg.segmentation",
     "Segmenter": "ovseg.segmenter",
-    "Vocabulary": "ovseg.vocabulary",
+    "Vocabulary": "ovseg.prompts.vocabulary",
     "list_models": "ovseg.zoo",
     "load": "ovseg.segmenter",
     "register_head": "ovseg.registry",

@@ -13,22 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.text_bank import TextBank
-from ovseg.encoders.weights import hash_state
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, score_picture
-from ovseg.inference.decode import Decoded, decode
-from ovseg.inference.maps import PictureMaps
+from ovseg.images.rgb import require_rgb, to_pixels
+from ovseg.inference.decode import Decoded, PictureMaps, decode
+from ovseg.inference.memory import within_memory
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
-from ovseg.memory import within_memory
-from ovseg.plain_data import arguments_of, build, check_keys, options_of
+from ovseg.models.clip import ClipEncoder, build_clip
+from ovseg.prompts.text_bank import TextBank
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
-from ovseg.rgb import require_rgb, to_pixels
-from ovseg.vocabulary import Vocabulary
+from ovseg.utils.plain_data import arguments_of, build, check_keys, options_of
+from ovseg.weights.read import hash_state
 
 __all__ = ["Pipeline", "build_pipeline", "usable_precision"]
 
@@ -46,7 +45,7 @@ class Pipeline:
         clip: the encoder.
         head: scores the patches.
         refiner: sharpens the result; None for none.
-        templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
+        templates: prompt templates, as `ovseg.prompts.templates.load_templates` takes them.
         settings: windows, sizes and threshold.
         cache_dir: folder of the text cache; see `TextBank`.
 

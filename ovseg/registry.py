@@ -187,7 +187,7 @@ REFINERS = Registry("Refiner", "ovseg.refine", "ovseg.refine.base:Refiner")
 PROPOSERS = Registry("Proposer", "ovseg.proposals", "ovseg.masks.proposer:Proposer")
 """Proposers, likewise."""
 
-RECIPES = Registry("Recipe", "ovseg.training", "ovseg.training.recipe:Recipe")
+RECIPES = Registry("Recipe", "ovseg.training", "ovseg.training.base:Recipe")
 """Recipes, likewise."""
 
 
@@ -214,7 +214,7 @@ def register_proposer(name: str) -> Callable[[C], C]:
 
 
 def register_recipe(name: str) -> Callable[[C], C]:
-    """Register a way to train, a class of `ovseg.training.recipe.Recipe`; as `register_head`."""
+    """Register a way to train, a class of `ovseg.training.base.Recipe`; as `register_head`."""
     return RECIPES.register(name)
 
 

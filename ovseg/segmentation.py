@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ovseg import rle
 from ovseg.errors import ConfigError, InputError
-from ovseg.files import write_atomic
 from ovseg.formats import FORMATS
+from ovseg.utils import rle
+from ovseg.utils.files import write_atomic
 
 __all__ = ["Segmentation"]
 

@@ -9,19 +9,19 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from ovseg.config_files import SUFFIXES, foreign_program, read_model_spec
-from ovseg.devices import choose_device, choose_precision
 from ovseg.errors import CheckpointError
 from ovseg.registry import HEADS
+from ovseg.utils.devices import choose_device, choose_precision
 from ovseg.zoo import MODELS, Weights, entry
+from ovseg.zoo.config_files import SUFFIXES, foreign_program, read_model_spec
 from ovseg.zoo.refiners import refiner_spec, refiner_weights
 
 if TYPE_CHECKING:
     from ovseg.heads.base import Head
-    from ovseg.pictures import PictureSource, ReadOptions
+    from ovseg.images import PictureSource, ReadOptions
     from ovseg.pipeline import Pipeline
+    from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.segmentation import Segmentation
-    from ovseg.vocabulary import Vocabulary
 
 __all__ = [
     "Segmenter",
@@ -155,7 +155,7 @@ class Segmenter:
         options: ReadOptions | None,
         palette: Sequence[tuple[int, int, int]] | None,
     ) -> Segmentation:
-        from ovseg.pictures import ReadOptions, read_picture
+        from ovseg.images import ReadOptions, read_picture
         from ovseg.segmentation import Segmentation
 
         picture = read_picture(source, options or ReadOptions())
@@ -245,7 +245,7 @@ def choose_vocabulary(
     Raises:
         PromptError: the classes cannot be used.
     """
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.prompts.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.parse(classes, merge_duplicates=merge_duplicates)
     if background == "none" and threshold > 0:

@@ -17,8 +17,8 @@ from scipy.io import savemat
 
 from ovseg.datasets import BENCHMARKS, Benchmark
 from ovseg.datasets.ade847 import source_ids
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.world import draw_scene
-from ovseg.vocabulary import Vocabulary
 
 __all__ = ["write_benchmark"]
 

@@ -14,8 +14,8 @@ import resource
 import sys
 from pathlib import Path
 
-from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import CheckpointError
+from ovseg.weights.read import read_state_dict
 
 SPARE = 48 << 20
 

@@ -9,8 +9,8 @@ from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.pairs import check_class_order
 from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import head_methods
-from ovseg.vocabulary import Vocabulary
 from ovseg.zoo import MODELS
 
 CONFIGS = Path(__file__).parents[1] / "configs"

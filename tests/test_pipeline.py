@@ -5,7 +5,7 @@ import torch
 
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
 from ovseg.pipeline import Pipeline, build_pipeline, usable_precision
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 from tests.small_sam import SMALL
 
 WORDS = "cat, dog; puppy, sky"
@@ -223,7 +223,7 @@ def test_protocol_holds_what_moves_the_number(make, tiny_clip_files):
 def test_settings_are_checked_before_weights_are_read(
     tiny_clip_files, monkeypatch, changes, message
 ):
-    monkeypatch.setattr("ovseg.encoders.clip.find_weights", None)
+    monkeypatch.setattr("ovseg.models.clip.find_weights", None)
     with pytest.raises(ConfigError, match=message):
         build_pipeline(spec_of(tiny_clip_files, **changes))
 

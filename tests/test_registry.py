@@ -22,14 +22,14 @@ from ovseg.errors import ConfigError
 from ovseg.heads import Head, MaskClip
 from ovseg.masks.proposer import Proposer
 from ovseg.pipeline import Pipeline, build_pipeline
-from ovseg.plain_data import arguments_of
 from ovseg.plugins import custom_imports, import_plugin
 from ovseg.refine import Refiner
 from ovseg.registry import HEADS, PROPOSERS, RECIPES, REFINERS, head_methods
 from ovseg.scenes.world import SPLITS, draw_scene
 from ovseg.segmenter import head_class, place_weights
-from ovseg.training.recipe import Recipe
+from ovseg.training.base import Recipe
 from ovseg.training.recipes import build_recipe
+from ovseg.utils.plain_data import arguments_of
 from ovseg.zoo import MODELS, entry
 from tests.plugin_files import Expected, write_plugin
 

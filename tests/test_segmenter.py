@@ -60,7 +60,7 @@ def test_words_are_encoded_once(model, pixels, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr("ovseg.encoders.text_bank.TextBank.encode", refuse)
+    monkeypatch.setattr("ovseg.prompts.text_bank.TextBank.encode", refuse)
     model.segment([pixels, pixels], ["a new word", "another one"])
 
 

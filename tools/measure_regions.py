@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import OvsegError
-from ovseg.evaluation.drawn import EVALUATION_SEEDS
 from ovseg.heads.mask_adapted import MaskAdaptedClip
+from ovseg.models.clip import ClipEncoder, build_clip
+from ovseg.prompts.text_bank import TextBank
 from ovseg.regions.classification import class_means, top_hits
 from ovseg.scenes import CLASSES, Scene, draw_scene
+from ovseg.scenes.score import EVALUATION_SEEDS
 
 PROPOSER = {"type": "GivenProposer"}
 

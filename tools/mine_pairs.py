@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ovseg.config_files import read_model_spec
-from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, DatasetError, InputError, OvsegError, RuntimeLimitError
-from ovseg.evaluation.drawn import class_map
-from ovseg.masked_regions import binarise
+from ovseg.images import read_picture
+from ovseg.masks.crops import binarise
 from ovseg.masks.proposer import ProposalRequest
-from ovseg.pictures import read_picture
 from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.prompts.text_bank import TextBank
+from ovseg.prompts.vocabulary import Vocabulary
+from ovseg.scenes.score import class_map
 from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
 from ovseg.training.mining import TEMPLATE, fitting_masks, mine_picture
 from ovseg.training.nouns import caption_nouns
 from ovseg.training.region_pairs import Region, cut_stored, worth_keeping, write_pairs
-from ovseg.vocabulary import Vocabulary
+from ovseg.zoo.config_files import read_model_spec
 
 
 def scene_regions(options: argparse.Namespace) -> Iterator[Region]:

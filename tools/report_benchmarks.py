@@ -17,7 +17,7 @@ from typing import Any
 from ovseg.datasets import BENCHMARKS
 from ovseg.evaluation.published import published
 from ovseg.evaluation.table import markdown, read_result
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"

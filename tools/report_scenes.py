@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ovseg.evaluation.table import markdown, read_result, table_rows
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs" / "scenes"

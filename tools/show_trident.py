@@ -18,15 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 import ovseg
-from ovseg.encoders.sam_correlation import SamCorrelation
-from ovseg.files import write_atomic
 from ovseg.heads.proxy import mean_cosine, proxy_attention
+from ovseg.heads.sam_correlation import SamCorrelation
 from ovseg.inference.windows import WindowGrid
 from ovseg.pipeline import Pipeline
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes import draw_scene
 from ovseg.scenes.world import PALETTE
+from ovseg.utils.files import write_atomic
 from ovseg.visualize.sheet import contact_sheet
-from ovseg.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "configs" / "scenes" / "trident_tiny_sam.py"

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return 0."""
-    from ovseg.versions import versions
+    from ovseg.utils.versions import versions
 
     report = {
         "ovseg": _ovseg(),
@@ -77,7 +77,7 @@ def _system() -> dict[str, Any]:
 
 
 def _mmcv_kind() -> str:
-    from ovseg.versions import package_version
+    from ovseg.utils.versions import package_version
 
     if package_version("mmcv"):
         return "full (compiled operators)"
@@ -90,7 +90,7 @@ def _devices() -> dict[str, Any]:
     try:
         import torch
 
-        from ovseg.devices import available_devices, choose_precision
+        from ovseg.utils.devices import available_devices, choose_precision
 
         report = {"threads": torch.get_num_threads(), "cuda build": torch.version.cuda or "no"}
         for device in available_devices():
@@ -161,7 +161,7 @@ def _models() -> dict[str, str]:
 
 
 def _cache() -> dict[str, Any]:
-    from ovseg.encoders.fetch import cache_root
+    from ovseg.weights.download import cache_root
 
     folder = cache_root()
     above = next(p for p in (folder, *folder.parents) if p.exists())

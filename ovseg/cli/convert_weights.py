@@ -45,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError("the file is there already", where=target, fix="give --overwrite")
     from safetensors.torch import save
 
-    from ovseg.encoders.weights import read_state_dict
-    from ovseg.files import write_atomic
+    from ovseg.utils.files import write_atomic
+    from ovseg.weights.read import read_state_dict
 
     state = read_state_dict(args.source)
     if args.open_clip:
-        from ovseg.encoders.keys import to_open_clip
+        from ovseg.weights.rename import to_open_clip
 
         state = to_open_clip(state, set())
     if args.half:

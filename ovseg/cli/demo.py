@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """
     if not 1 <= args.count <= 100:
         raise ConfigError(f"{args.count} scenes", where="--count", expected="1 to 100")
-    from ovseg.devices import choose_device
-    from ovseg.files import write_atomic
     from ovseg.scenes import SPLITS, draw_scene
+    from ovseg.utils.devices import choose_device
+    from ovseg.utils.files import write_atomic
 
     models = _models(args.models)
     device = choose_device(args.device)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(benchmark: object, root: Path) -> int:
     from ovseg.datasets.check import check
     from ovseg.datasets.pairs import missing_root
-    from ovseg.progress import Progress
+    from ovseg.utils.progress import Progress
 
     if not root.is_dir():
         raise missing_root(benchmark, root)

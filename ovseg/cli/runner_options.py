@@ -7,7 +7,7 @@ import os
 import sys
 
 from ovseg.cli.plugin_option import add_plugin_option
-from ovseg.config_files import foreign_program
+from ovseg.zoo.config_files import foreign_program
 
 __all__ = ["add_runner_options", "hide_gpus", "tell_of_program"]
 

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: if size, count or seeds are out of range.
         InputError: if OUT cannot be written.
     """
-    from ovseg.progress import Progress
     from ovseg.scenes.write import write_scenes
+    from ovseg.utils.progress import Progress
 
     size = _checked_size(args)
     with Progress(args.count) as bar:

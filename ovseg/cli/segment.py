@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     import_plugins(args.plugin)
     request = Request(args)
     # Only now: it loads the picture libraries, which a wrong request should not wait for.
-    from ovseg.runs import RunFolder
+    from ovseg.runs.folder import RunFolder
 
     with RunFolder(args.out, request.settings(), overwrite=args.overwrite) as folder:
         return request.carry_out(folder)

@@ -10,7 +10,7 @@ from ovseg.errors import ConfigError
 from ovseg.formats import FORMATS
 
 if TYPE_CHECKING:
-    from ovseg.pictures import ReadOptions
+    from ovseg.images import ReadOptions
 
 __all__ = ["check_trust", "formats", "palette", "place", "read_options", "test_cfg"]
 
@@ -21,7 +21,7 @@ def place(args: argparse.Namespace) -> tuple[str, str]:
     Raises:
         ConfigError: they are unknown or not usable here.
     """
-    from ovseg.devices import choose_device, choose_precision
+    from ovseg.utils.devices import choose_device, choose_precision
 
     device = choose_device(args.device or os.environ.get("OVSEG_DEVICE") or "auto")
     precision = args.precision or os.environ.get("OVSEG_PRECISION") or "auto"
@@ -77,7 +77,7 @@ def check_trust(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: it is a stranger's.
     """
-    from ovseg.config_files import comes_with_package
+    from ovseg.zoo.config_files import comes_with_package
 
     path = args.config or ""
     if path.endswith(".py") and not (args.trust_python_config or comes_with_package(path)):
@@ -94,7 +94,7 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
     Raises:
         ConfigError: a value is out of its range.
     """
-    from ovseg.pictures import ReadOptions
+    from ovseg.images import ReadOptions
 
     values: dict[str, Any] = {
         "ignore_exif": args.ignore_exif,

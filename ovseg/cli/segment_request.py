@@ -15,8 +15,8 @@ from ovseg.cli import segment_options as values
 from ovseg.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from ovseg.pictures import PictureFinder
-    from ovseg.runs import RunFolder
+    from ovseg.images import PictureFinder
+    from ovseg.runs.folder import RunFolder
     from ovseg.segmenter import Segmenter
 
 
@@ -60,9 +60,9 @@ class Request:
 
     def carry_out(self, folder: RunFolder) -> int:
         """Load the model and work through the pictures."""
-        from ovseg.batch import Batch, Tally
-        from ovseg.progress import Progress
+        from ovseg.runs.batch import Batch, Tally
         from ovseg.segmenter import load
+        from ovseg.utils.progress import Progress
 
         args = self.args
         self._announce()
@@ -130,7 +130,7 @@ class Request:
 
     def _about(self, model: Segmenter) -> dict[str, Any]:
         from ovseg import __version__
-        from ovseg.versions import versions
+        from ovseg.utils.versions import versions
 
         return {
             "model": self.model,
@@ -147,7 +147,7 @@ class Request:
 
 
 def _find(args: argparse.Namespace) -> PictureFinder:
-    from ovseg.pictures import find_pictures
+    from ovseg.images import find_pictures
 
     listed = "-" in args.sources
     sources = _with_stdin(args.sources) if listed else args.sources

@@ -10,14 +10,14 @@ import numpy as np
 from PIL import Image
 
 from ovseg.datasets.conversion import read_ids
+from ovseg.datasets.cross_check import contradictions
+from ovseg.datasets.id_checks import suspicions
 from ovseg.datasets.labels import check_ids, check_size
 from ovseg.datasets.pairs import Pairs
-from ovseg.datasets.patterns import suspicions
 from ovseg.datasets.prepare import find_items
 from ovseg.datasets.table import Benchmark
-from ovseg.datasets.witness import contradictions
 from ovseg.errors import DatasetError
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["Findings", "check"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from ovseg.datasets.conversion import Job, encode_ids
 from ovseg.datasets.pairs import read_names
 from ovseg.errors import DatasetError
-from ovseg.files import write_atomic
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
+from ovseg.utils.files import write_atomic
 
 __all__ = ["MAT_FOLDERS", "jobs_59", "jobs_459", "write_lists"]
 

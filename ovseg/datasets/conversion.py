@@ -12,7 +12,7 @@ from PIL import Image
 
 from ovseg.datasets.labels import decode_ids
 from ovseg.errors import DatasetError, OvsegError
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 __all__ = ["Job", "Relabel", "encode_ids", "pending", "read_ids", "run_jobs"]
 

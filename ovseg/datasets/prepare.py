@@ -11,12 +11,12 @@ from typing import Any
 
 from ovseg.datasets import ade847, cityscapes, coco, context, voc_aug
 from ovseg.datasets.conversion import Job, pending, run_jobs
+from ovseg.datasets.cross_check import name_list_contradiction
 from ovseg.datasets.pairs import Pairs, find_pairs, missing_root
 from ovseg.datasets.table import Benchmark
-from ovseg.datasets.witness import name_list_contradiction
 from ovseg.errors import DatasetError
-from ovseg.files import write_atomic
-from ovseg.progress import Progress
+from ovseg.utils.files import write_atomic
+from ovseg.utils.progress import Progress
 
 __all__ = ["Prepared", "manifest_path", "prepare"]
 

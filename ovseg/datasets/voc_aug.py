@@ -13,7 +13,7 @@ import numpy as np
 from ovseg.datasets.conversion import Job, encode_ids
 from ovseg.datasets.pairs import read_names
 from ovseg.errors import DatasetError
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 __all__ = ["OFFICIAL", "jobs", "write_lists"]
 

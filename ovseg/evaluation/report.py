@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ovseg.evaluation.scores import class_accuracy, class_iou
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 __all__ = ["class_figures", "plain_json", "result_text", "write_result"]
 

@@ -119,7 +119,7 @@ def write_table(path: str | Path, rows: Sequence[Mapping[str, str]]) -> Path:
         ConfigError: another ending.
         InputError: the place cannot be written.
     """
-    from ovseg.files import write_atomic
+    from ovseg.utils.files import write_atomic
 
     suffix = Path(path).suffix.lower()
     if suffix not in (".md", ".csv"):

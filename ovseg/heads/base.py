@@ -19,10 +19,10 @@ from ovseg.inference.windows import WindowGrid, whole, window_batches
 if TYPE_CHECKING:
     import numpy as np
 
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.encoders.towers import Trunk
     from ovseg.inference.settings import InferenceSettings
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.models.image_encoder import Trunk
+    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["Head", "WindowHead", "check_temperature", "cosines", "name_weights", "score_picture"]
 

@@ -14,24 +14,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.hub import local_file
-from ovseg.encoders.loading import load_strict
-from ovseg.encoders.towers import to_map
-from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity, cut_below, weighted_pool
 from ovseg.heads.base import WindowHead, check_temperature, cosines, name_weights
-from ovseg.inference.cleaned import CleanedScores, best_scores
-from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
+from ovseg.inference.scores import CleanedScores, CosineScores, ScoreGrid, best_scores, join_windows
 from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.models.image_encoder import to_map
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import register_head
-from ovseg.vocabulary import Vocabulary
+from ovseg.weights.load import load_strict
+from ovseg.weights.read import read_state_dict
+from ovseg.weights.sources import local_file
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.encoders.towers import Trunk
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.models.image_encoder import Trunk
 
 __all__ = ["HEAD_KEYS", "MODES", "ClipDinoiser", "is_head_file"]
 
@@ -66,8 +65,8 @@ class ClipDinoiser(WindowHead):
             Pascal Context with 60 classes, whose names cover what a background is made of (the
             published rule); True wherever there is one, False never.
         feats_type: what of DINO's last block is compared: "v", "k" or "q".
-        dino: arguments of `ovseg.encoders.dino.build_dino`, for the direct mode.
-        found: arguments of `ovseg.encoders.found.build_found`, likewise; None cleans nothing.
+        dino: arguments of `ovseg.models.dino.build_dino`, for the direct mode.
+        found: arguments of `ovseg.models.found.build_found`, likewise; None cleans nothing.
         temperature: factor of the cosines inside the softmax.
 
     Raises:
@@ -130,8 +129,8 @@ class ClipDinoiser(WindowHead):
             load_strict(self, read_state_dict(path), where=path, hint=lambda: _HINT)
 
     def _add_towers(self) -> None:
-        from ovseg.encoders.dino import build_dino
-        from ovseg.encoders.found import build_found
+        from ovseg.models.dino import build_dino
+        from ovseg.models.found import build_found
 
         self.dino_tower = build_dino(**self.dino)
         self.found_tower = None if self.found is None else build_found(**self.found)

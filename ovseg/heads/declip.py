@@ -1,6 +1,6 @@
 """DeCLIP (Wang et al., CVPR 2025): self-self attention of a fine-tuned picture tower.
 
-The head is short, as the method lies in the weights: see `ovseg.encoders.decoupled` for what the
+The head is short, as the method lies in the weights: see `ovseg.heads.decoupled` for what the
 last block gives, and the published checkpoints for which attention scale each was trained with.
 """
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ovseg.encoders.decoupled import check_mode, content
-from ovseg.encoders.readouts import check_scale
 from ovseg.heads.base import WindowHead, check_temperature
+from ovseg.heads.decoupled import check_mode, content
+from ovseg.models.last_block import check_scale
 from ovseg.registry import register_head
 
 if TYPE_CHECKING:
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.encoders.towers import Trunk
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.models.image_encoder import Trunk
 
 __all__ = ["DeClip"]
 
@@ -27,7 +27,7 @@ class DeClip(WindowHead):
     """Cosine of the content features of every patch with every query.
 
     Args:
-        mode: how the last block is read, a key of `ovseg.encoders.decoupled.MODES`; the released
+        mode: how the last block is read, a key of `ovseg.heads.decoupled.MODES`; the released
             weights are for "csa", SigLIP has "qq".
         attn_scale: "sqrt_d" divides logits of self-self attention by the root of a head's width
             (OpenAI-style towers, and the EVA02 weights for segmentation); "none" does not (EVA02

@@ -15,16 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.mask_adapted_keys import place
-from ovseg.encoders.mask_prompts import check_prompts, class_features, read_prompts, region_side
-from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
-from ovseg.inference.cleaned import CleanedScores
-from ovseg.inference.painted import PaintedScores
-from ovseg.inference.scores import ScoreGrid
-from ovseg.masked_regions import (
+from ovseg.inference.scores import CleanedScores, PaintedScores, ScoreGrid
+from ovseg.masks.crops import (
     binarise,
     cut_regions,
     distinct_regions,
@@ -33,16 +28,19 @@ from ovseg.masked_regions import (
     mask_boxes,
     require_picture_size,
 )
+from ovseg.masks.mask_prompts import check_prompts, class_features, read_prompts, region_side
 from ovseg.masks.proposer import MaskProposals, ProposalRequest
-from ovseg.plain_data import build
 from ovseg.registry import PROPOSERS, register_head
+from ovseg.utils.plain_data import build
+from ovseg.weights.read import read_state_dict
+from ovseg.weights.rename_ovseg import place
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ovseg.encoders.clip import ClipEncoder
     from ovseg.inference.windows import WindowGrid
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["FILLS", "RULES", "UNCOVERED", "MaskAdaptedClip"]
 

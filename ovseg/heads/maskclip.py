@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.readouts import check_readout
 from ovseg.errors import ConfigError
 from ovseg.heads.base import WindowHead, check_temperature, cosines
+from ovseg.models.last_block import check_readout
 from ovseg.registry import register_head
 
 if TYPE_CHECKING:
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.encoders.towers import Trunk
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.models.image_encoder import Trunk
+    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["KS_NORMS", "MaskClip", "key_smooth", "prompt_denoise"]
 
@@ -66,7 +66,7 @@ class MaskClip(WindowHead):
     """Cosine of every patch with every query.
 
     Args:
-        readout: how the last block is read, one of `ovseg.encoders.readouts.READOUTS`.
+        readout: how the last block is read, one of `ovseg.models.last_block.READOUTS`.
         temperature: factor of the cosines inside a softmax.
         kind: "logits" averages and resizes cosines, the softmax comes at the pixels; "probs" takes
             the softmax at every patch and averages and resizes that (MaskCLIP in CLIP-DINOiser).

@@ -15,23 +15,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.dino import build_dino
-from ovseg.encoders.sam import build_sam, stretch
-from ovseg.encoders.sam_correlation import SamCorrelation
-from ovseg.encoders.sam_features import SamFeatures
 from ovseg.errors import ConfigError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
+from ovseg.heads.sam_correlation import SamCorrelation
+from ovseg.heads.splice import fitted_size, splice
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
-from ovseg.inference.splice import fitted_size, splice
 from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.models.dino import build_dino
+from ovseg.models.sam import build_sam, stretch
+from ovseg.models.sam_features import SamFeatures
 from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["Trident"]
 
@@ -47,8 +47,8 @@ class Trident(Head):
     """Cosines of spliced and mixed features with the words.
 
     Args:
-        dino: arguments of `ovseg.encoders.dino.build_dino`.
-        sam: arguments of `ovseg.encoders.sam.build_sam`; None leaves SAM out.
+        dino: arguments of `ovseg.models.dino.build_dino`.
+        sam: arguments of `ovseg.models.sam.build_sam`; None leaves SAM out.
         beta: pairs of patches whose cosine is below beta times the mean cosine do not mix.
         gamma: factor of what a cosine is above that.
         mean: the mean is that of all windows of the "picture", or each "window" has its own.

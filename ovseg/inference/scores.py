@@ -11,7 +11,15 @@ from torch.nn import functional
 from ovseg.errors import InputError
 from ovseg.inference.windows import WindowGrid
 
-__all__ = ["CosineScores", "DenseScores", "ScoreGrid", "join_windows"]
+__all__ = [
+    "CleanedScores",
+    "CosineScores",
+    "DenseScores",
+    "PaintedScores",
+    "ScoreGrid",
+    "best_scores",
+    "join_windows",
+]
 
 _ROWS, _CELLS = 8, 32
 """Matrices padded to these sides give equal rows for equal words, whatever their place."""
@@ -162,3 +170,72 @@ class CosineScores(ScoreGrid):
         if self._norm is not None:
             part._norm = self._norm[rows][:, columns]
         return part
+
+
+_QUERIES_AT_A_TIME = 256
+
+
+def best_scores(scores: ScoreGrid) -> Tensor:
+    """Return the score (rows, columns) of the best query of every cell."""
+    best = torch.full(scores.shape, float("-inf"), device=scores.device)
+    for low in range(0, scores.queries, _QUERIES_AT_A_TIME):
+        some = scores.chunk(low, min(low + _QUERIES_AT_A_TIME, scores.queries))
+        best = torch.maximum(best, some.amax(0))
+    return best
+
+
+class CleanedScores(ScoreGrid):
+    """Scores in which some queries are certain, score 1, at some cells; the others stay.
+
+    Args:
+        scores: probabilities.
+        cells: (rows, columns) bool, where the queries are certain.
+        certain: (Q) bool, which queries.
+    """
+
+    def __init__(self, scores: ScoreGrid, cells: Tensor, certain: Tensor) -> None:
+        self.scores = scores
+        self.cells = cells
+        self.certain = certain.to(cells.device)
+        self.queries = scores.queries
+        self.shape = scores.shape
+        self.device = scores.device
+        self.patch = scores.patch
+
+    def take(self, queries: slice | Tensor) -> Tensor:
+        """Return the scores of some queries."""
+        changed = self.certain[queries][:, None, None] & self.cells
+        return self.scores.take(queries).masked_fill(changed, 1.0)
+
+    def band(self, rows: Tensor, columns: Tensor) -> CleanedScores:
+        """Return the scores of the given rows and columns of cells only."""
+        cells = self.cells.index_select(0, rows).index_select(1, columns)
+        return CleanedScores(self.scores.band(rows, columns), cells, self.certain)
+
+
+class PaintedScores(ScoreGrid):
+    """Sum over masks of a query's score times the mask, computed where and when asked for.
+
+    Args:
+        masks: (N, rows, columns), bool or float from 0 to 1; its pixels are the cells.
+        weights: (N, Q) score of each mask for each query.
+    """
+
+    patch = None
+
+    def __init__(self, masks: Tensor, weights: Tensor) -> None:
+        self.masks = masks
+        self.weights = weights
+        self.queries = weights.shape[1]
+        self.shape = tuple(masks.shape[1:])
+        self.device = weights.device
+
+    def take(self, queries: slice | Tensor) -> Tensor:
+        """Return the scores of some queries."""
+        rows = self.weights[:, queries].T @ self.masks.flatten(1).to(self.weights)
+        return rows.unflatten(1, self.shape)
+
+    def band(self, rows: Tensor, columns: Tensor) -> PaintedScores:
+        """Return the scores of the given rows and columns of cells only."""
+        part = self.masks.index_select(1, rows).index_select(2, columns)
+        return PaintedScores(part.to(self.weights), self.weights)

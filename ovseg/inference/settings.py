@@ -11,7 +11,7 @@ from ovseg.errors import ConfigError
 from ovseg.inference.decode import check_threshold
 from ovseg.inference.tiles import ALIGNS
 from ovseg.inference.windows import WindowGrid, network_size, slide, whole
-from ovseg.plain_data import check_keys
+from ovseg.utils.plain_data import check_keys
 
 __all__ = ["InferenceSettings"]
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ovseg.encoders.padding import margins_around
 from ovseg.errors import ConfigError, InputError
-from ovseg.inference.axis import Taps, bilinear, compose, mean_of_windows
+from ovseg.inference.resample import Taps, bilinear, compose, mean_of_windows
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.windows import WindowGrid
+from ovseg.utils.padding import margins_around
 
 __all__ = ["ALIGNS", "KINDS", "Best", "Tile", "Tiles"]
 

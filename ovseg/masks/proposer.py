@@ -15,8 +15,8 @@ from ovseg.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from ovseg.encoders.clip import ClipEncoder
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.models.clip import ClipEncoder
+    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["MaskProposals", "ProposalRequest", "Proposer"]
 

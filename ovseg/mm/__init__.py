@@ -14,30 +14,26 @@ mmcv_ext.install()
 
 import ovseg.mm.checkpoints  # noqa: E402 - takes the place of mmengine's loaders of files
 import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
-from ovseg.mm import benchmark_datasets  # noqa: E402
-from ovseg.mm.augment import PictureCrop  # noqa: E402
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # noqa: E402
-from ovseg.mm.benchmark_datasets import *  # noqa: E402, F403 - a name for each benchmark
-from ovseg.mm.datasets import SceneDataset  # noqa: E402
-from ovseg.mm.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
-from ovseg.mm.labels import LoadLabels  # noqa: E402
-from ovseg.mm.mask_adaptation import (  # noqa: E402
+from ovseg.mm.data import benchmarks  # noqa: E402
+from ovseg.mm.data.augment import PictureCrop  # noqa: E402
+from ovseg.mm.data.benchmarks import *  # noqa: E402, F403 - a name for each benchmark
+from ovseg.mm.data.image_folder import LoadPicture, PictureFolderDataset  # noqa: E402
+from ovseg.mm.data.labels import LoadLabels  # noqa: E402
+from ovseg.mm.data.scenes import SceneDataset  # noqa: E402
+from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
+from ovseg.mm.registered import find_registered, follow_registries  # noqa: E402
+from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
+from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook  # noqa: E402
+from ovseg.mm.training.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
+from ovseg.mm.training.mask_adaptation import (  # noqa: E402
     ClipContrastiveModel,
     LoadRegion,
     MaskTextPairDataset,
     RandomRegionCrop,
 )
-from ovseg.mm.maskclip_plus import (  # noqa: E402
-    DeepLabV2Head,
-    MaskClipPlus,
-    MaskClipPlusHead,
-)
-from ovseg.mm.maskformer import MaskFormerModel  # noqa: E402
-from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
-from ovseg.mm.picture_folder import LoadPicture, PictureFolderDataset  # noqa: E402
-from ovseg.mm.registered import find_registered, follow_registries  # noqa: E402
-from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
-from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook  # noqa: E402
+from ovseg.mm.training.maskclip_plus import DeepLabV2Head, MaskClipPlus, MaskClipPlusHead  # noqa: E402
+from ovseg.mm.training.maskformer import MaskFormerModel  # noqa: E402
 from ovseg.registry import HEADS, REFINERS  # noqa: E402
 
 follow_registries()
@@ -45,7 +41,7 @@ follow_registries()
 __all__ = [
     *HEADS,
     *REFINERS,
-    *benchmark_datasets.__all__,
+    *benchmarks.__all__,
     "PictureCrop",
     "PictureFolderDataset",
     "AveragedWeightsHook",

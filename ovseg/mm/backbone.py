@@ -10,10 +10,10 @@ from typing import Any
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.towers import Trunk
 from ovseg.errors import ConfigError
 from ovseg.mm.checkpoints import keep_hash_true, require_whole
+from ovseg.models.clip import ClipEncoder, build_clip
+from ovseg.models.image_encoder import Trunk
 
 __all__ = ["ClipBackbone", "ClipFeatures", "ClipTokenBackbone"]
 
@@ -38,7 +38,7 @@ class ClipBackbone(nn.Module):
     """Runs all blocks but the last of CLIP's picture tower; the head reads the last one out.
 
     Args:
-        model: the model, as in `ovseg.encoders.clip.build_clip`.
+        model: the model, as in `ovseg.models.clip.build_clip`.
         pretrained: its weights, likewise.
         clip: an encoder that is built already, in place of the other arguments.
         capture: inner tokens that the head needs, as in `ClipEncoder.trunk`.
@@ -93,9 +93,9 @@ class ClipTokenBackbone(nn.Module):
     Only the picture tower is kept: no words are encoded.
 
     Args:
-        model: the model, as in `ovseg.encoders.clip.build_clip`.
+        model: the model, as in `ovseg.models.clip.build_clip`.
         pretrained: its weights, likewise.
-        readout: how the last block is read, one of `ovseg.encoders.readouts.READOUTS`.
+        readout: how the last block is read, one of `ovseg.models.last_block.READOUTS`.
         **options: further arguments of `build_clip`.
 
     Attributes:

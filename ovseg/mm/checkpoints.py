@@ -31,11 +31,15 @@ from mmengine.runner.checkpoint import (
 )
 from torch import Tensor, nn
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.fetch import is_offline
-from ovseg.encoders.keys import to_open_clip, unwrap
-from ovseg.encoders.loading import fit_positions
-from ovseg.encoders.mask_adapted_keys import (
+from ovseg.errors import CheckpointError
+from ovseg.heads import MaskAdaptedClip
+from ovseg.mm.safe_load import read_runner_checkpoint
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.position_embedding import fit_positions
+from ovseg.weights.download import is_offline
+from ovseg.weights.read import hash_state
+from ovseg.weights.rename import to_open_clip, unwrap
+from ovseg.weights.rename_ovseg import (
     PROMPTS,
     is_whole_model,
     kinds_of,
@@ -43,10 +47,6 @@ from ovseg.encoders.mask_adapted_keys import (
     take_prompts,
     warn_prompts_off,
 )
-from ovseg.encoders.weights import hash_state
-from ovseg.errors import CheckpointError
-from ovseg.heads import MaskAdaptedClip
-from ovseg.mm.safe_load import read_runner_checkpoint
 
 __all__ = [
     "keep_hash_true",

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.templates import load_templates
-from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError, PromptError
 from ovseg.heads.base import Head
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
-from ovseg.vocabulary import Vocabulary
+from ovseg.models.clip import ClipEncoder
+from ovseg.prompts.templates import load_templates
+from ovseg.prompts.text_bank import TextBank
+from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["OpenVocabHead", "WholePictureHead", "merge_synonyms"]
 

@@ -17,9 +17,9 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 from torch import distributed
 
-from ovseg.devices import choose_device
 from ovseg.errors import ConfigError, DatasetError, OvsegError
 from ovseg.plugins import custom_imports, import_plugins
+from ovseg.utils.devices import choose_device
 
 __all__ = [
     "choose_runner_device",
@@ -100,7 +100,7 @@ def _check_keys(config: Config, changes: dict[str, object]) -> None:
 
 
 def choose_runner_device(wish: str) -> str:
-    """Resolve a wish as `ovseg.devices.choose_device` and make the Runner use it.
+    """Resolve a wish as `ovseg.utils.devices.choose_device` and make the Runner use it.
 
     "cpu" where there are GPUs also needs `ovseg.cli.runner_options.hide_gpus`, earlier.
 

@@ -14,8 +14,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
-from ovseg.encoders.safe_pickle import PickleError, Standin, Unfinished
-from ovseg.encoders.weights import read_checkpoint
+from ovseg.weights.read import read_checkpoint
+from ovseg.weights.safe_pickle import PickleError, Standin, Unfinished
 
 __all__ = ["read_runner_checkpoint"]
 

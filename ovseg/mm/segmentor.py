@@ -24,10 +24,10 @@ from ovseg.mm.checkpoints import (
 )
 from ovseg.mm.plain import plain
 from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.proposals.given import GivenProposer
 from ovseg.training.recipes import build_recipe
 from ovseg.visualize.palette import distinct_colours
-from ovseg.vocabulary import Vocabulary
 
 __all__ = ["OpenVocabSegmentor"]
 
@@ -44,7 +44,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         backbone: of type `ClipBackbone`.
         decode_head: the head, for example of type `MaskClipHead`.
         refiner: for example of type `PamrRefiner`; None for none.
-        templates: prompt templates, as `ovseg.encoders.templates.load_templates` takes them.
+        templates: prompt templates, as `ovseg.prompts.templates.load_templates` takes them.
         vocabulary: the classes, as `Vocabulary.parse` takes them; `set_vocabulary` changes them.
         test_cfg: windows and thresholds, see `ovseg.pipeline.build_pipeline`.
         train_cfg: how it is trained, of a type in `ovseg.registry.RECIPES`; None: not at

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder
 from ovseg.errors import ConfigError
 from ovseg.heads.base import score_picture
+from ovseg.images.rgb import to_pixels
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.settings import InferenceSettings
 from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
-from ovseg.plain_data import build, check_keys
-from ovseg.proposals.masks import large_first
+from ovseg.masks.resize import large_first
+from ovseg.models.clip import ClipEncoder
 from ovseg.registry import HEADS, REFINERS, register_proposer
-from ovseg.rgb import to_pixels
+from ovseg.utils.plain_data import build, check_keys
 
 __all__ = ["ComponentProposer", "connected_parts"]
 

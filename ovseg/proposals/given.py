@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
 from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
-from ovseg.proposals.masks import resize_masks
+from ovseg.masks.resize import resize_masks
 from ovseg.registry import register_proposer
 
 __all__ = ["GROUND_TRUTH", "GivenProposer", "masks_of_labels"]

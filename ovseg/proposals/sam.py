@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
-from ovseg.encoders.sam import build_sam
 from ovseg.errors import ConfigError
+from ovseg.images.rgb import to_pixels
 from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
-from ovseg.proposals.masks import large_first, resize_masks
+from ovseg.masks.resize import large_first, resize_masks
+from ovseg.models.sam import build_sam
 from ovseg.registry import register_proposer
-from ovseg.rgb import to_pixels
 
 __all__ = ["SamProposer"]
 
@@ -26,7 +26,7 @@ class SamProposer(Proposer):
     The quality of a mask is SAM's own estimate of its IoU times the stability of its border.
 
     Args:
-        sam: arguments of `ovseg.encoders.sam.build_sam`.
+        sam: arguments of `ovseg.models.sam.build_sam`.
         points_per_side: points of the grid along a side of the picture.
         min_area: smallest mask, as a share of the picture; in [0, 1).
         most: how many masks are kept, the largest ones.

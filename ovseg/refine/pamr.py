@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import Decoded
-from ovseg.inference.maps import PictureMaps
+from ovseg.inference.decode import Decoded, PictureMaps
 from ovseg.refine.base import Maps, Refiner
 from ovseg.registry import register_refiner
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.sam import long_side_size
+from ovseg.models.sam import long_side_size
 
 __all__ = [
     "Prompts",

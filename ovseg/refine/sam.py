@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.sam import SamEncoder, SamFeatures, build_sam
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded
+from ovseg.models.sam import SamEncoder, SamFeatures, build_sam
 from ovseg.refine.base import Maps, Refiner
 from ovseg.refine.prompts import (
     Prompts,
@@ -47,7 +47,7 @@ class SamRefiner(Refiner):
     Where SAM is not sure enough of any mask everything stays as it was.
 
     Args:
-        model: SAM's network, as for `ovseg.encoders.sam.build_sam`.
+        model: SAM's network, as for `ovseg.models.sam.build_sam`.
         pretrained: its weights, likewise.
         coarse_thresh: pixels whose best probability is below this belong to no region; in [0, 1].
         minimal_area: regions with fewer half-resolution pixels give no prompt.

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ovseg.encoders.decoupled import content
+from ovseg.heads.decoupled import content
 from ovseg.regions.pooling import mask_pool, roi_pool
 
 if TYPE_CHECKING:
-    from ovseg.encoders.clip import ClipEncoder
+    from ovseg.models.clip import ClipEncoder
 
 __all__ = ["region_features"]
 
@@ -37,7 +37,7 @@ def region_features(
         boxes: for every picture (n, 4), see `ovseg.regions.roi_pool`.
         masks: for every picture (n, h, w) on the grid of patches, see `mask_pool`.
         crops: (K, 3, H', W') RGB in [0, 1], the regions cut out, for the ordinary embedding.
-        mode: how the last block is read, see `ovseg.encoders.decoupled.MODES`.
+        mode: how the last block is read, see `ovseg.heads.decoupled.MODES`.
         attn_scale: "sqrt_d" or "none", as the weights were trained.
 
     Returns:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from ovseg.scenes.colours import RGB
+from ovseg.scenes.colors import RGB
 
 __all__ = ["Pen", "around"]
 

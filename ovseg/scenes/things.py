@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ovseg.errors import InputError, PromptError
-from ovseg.scenes.colours import COLOURS, sample_colour
+from ovseg.scenes.colors import COLOURS, sample_colour
 from ovseg.scenes.pen import Pen
 from ovseg.scenes.things_catalogue import THINGS, Thing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ovseg.scenes.colours import RGB, contrast, is_dark, mix
+from ovseg.scenes.colors import RGB, contrast, is_dark, mix
 from ovseg.scenes.pen import Pen, around
 
 _WHITE: RGB = (250, 250, 248)

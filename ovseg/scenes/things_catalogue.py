@@ -13,7 +13,7 @@ from ovseg.scenes import things_indoor as indoor
 from ovseg.scenes import things_plants as plants
 from ovseg.scenes import things_sky as sky
 from ovseg.scenes import things_street as street
-from ovseg.scenes.colours import RGB
+from ovseg.scenes.colors import RGB
 from ovseg.scenes.pen import Pen
 
 __all__ = ["THINGS", "Thing"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ovseg.scenes.colours import RGB, contrast, mix, sample_colour
+from ovseg.scenes.colors import RGB, contrast, mix, sample_colour
 from ovseg.scenes.pen import Pen, around
 
 _WHITE: RGB = (250, 250, 248)

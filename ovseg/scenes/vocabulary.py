@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ovseg.files import write_atomic
 from ovseg.scenes.stuff import STUFF
 from ovseg.scenes.things import THINGS
 from ovseg.scenes.world import CLASSES
+from ovseg.utils.files import write_atomic
 
 __all__ = ["colour_lines", "scene_lines", "write_vocabularies"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ovseg.files import write_atomic
 from ovseg.scenes.world import CLASSES, VERSION, check_seeds, check_size, draw_scene
+from ovseg.utils.files import write_atomic
 
 __all__ = ["write_scenes"]
 

@@ -1,1 +1,1 @@
-"""Training in plain torch: losses, batches of the drawn world, resumable runs."""
+"""Training of the methods in plain torch: targets, losses, recipes."""

@@ -15,12 +15,12 @@ import torch
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
-from ovseg.encoders.dino import build_dino
-from ovseg.encoders.model_config import resolve_normalization
-from ovseg.encoders.positions import resize_positions
-from ovseg.encoders.sam import build_sam
 from ovseg.errors import ConfigError
-from ovseg.plain_data import build
+from ovseg.models.dino import build_dino
+from ovseg.models.model_config import resolve_normalization
+from ovseg.models.position_embedding import resize_positions
+from ovseg.models.sam import build_sam
+from ovseg.utils.plain_data import build
 
 __all__ = [
     "TEACHERS",
@@ -45,7 +45,7 @@ class DinoTeacher(AffinityTeacher):
     """DINO or DINOv2: the last block's output after the final norm, patches only.
 
     Args:
-        model: as in `ovseg.encoders.dino.build_dino`.
+        model: as in `ovseg.models.dino.build_dino`.
         pretrained: likewise.
         position_rule: "plus_0.1" as DINO resizes its table, "antialias" as DINOv2 with registers.
     """
@@ -68,7 +68,7 @@ class SamTeacher(AffinityTeacher):
     """The picture encoder of SAM: its output after the neck, at any size.
 
     Args:
-        model: as in `ovseg.encoders.sam.build_sam`.
+        model: as in `ovseg.models.sam.build_sam`.
         pretrained: likewise.
     """
 

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.timm_towers import EvaTower, SiglipTower
-from ovseg.encoders.towers import to_map
-from ovseg.encoders.vit import VitTower
 from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.eva_siglip import EvaTower, SiglipTower
+from ovseg.models.image_encoder import to_map
+from ovseg.models.vit import VitTower
 
 __all__ = [
     "average_weights",
@@ -133,7 +133,7 @@ def trainable_names(clip: ClipEncoder, mode: str, blocks: int | None = None) -> 
 
     Args:
         clip: the student.
-        mode: how its last block is read, a key of `ovseg.encoders.readouts.SELF_PARTS`.
+        mode: how its last block is read, a key of `ovseg.models.last_block.SELF_PARTS`.
         blocks: how many blocks; None for all of them.
 
     Raises:

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.decoupled import check_mode, decoupled
-from ovseg.encoders.tower_table import tower_for
-from ovseg.encoders.towers import VisionTower
 from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.declip import DeClip
-from ovseg.plain_data import build
+from ovseg.heads.decoupled import check_mode, decoupled
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.encoder_for import tower_for
+from ovseg.models.image_encoder import VisionTower
 from ovseg.registry import register_recipe
 from ovseg.training.affinity_teachers import AffinityTeacher, build_teacher
+from ovseg.training.base import Recipe
 from ovseg.training.declip import (
     average_weights,
     content_loss,
@@ -28,7 +28,7 @@ from ovseg.training.declip import (
     trainable_names,
 )
 from ovseg.training.declip_extension import Extension
-from ovseg.training.recipe import Recipe
+from ovseg.utils.plain_data import build
 
 __all__ = ["DeclipRecipe", "PictureRegions"]
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.mask_prompts import PROMPT_KEY, class_features, new_prompts, region_side
 from ovseg.errors import ConfigError
-from ovseg.masked_regions import keep_flags
+from ovseg.masks.crops import keep_flags
+from ovseg.masks.mask_prompts import PROMPT_KEY, class_features, new_prompts, region_side
+from ovseg.models.clip import ClipEncoder
 from ovseg.training.contrast import picture_caption_loss, region_caption_loss
 
 __all__ = ["FILL", "TRAINED", "MaskAdaptation", "kept_pixels", "put_into_whole"]

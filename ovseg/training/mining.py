@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.mask_prompts import class_features, region_side
-from ovseg.encoders.text_bank import TextBank
+from ovseg.masks.mask_prompts import class_features, region_side
+from ovseg.models.clip import ClipEncoder
+from ovseg.prompts.text_bank import TextBank
 from ovseg.training.region_pairs import Region, cut_stored, worth_keeping
 
 __all__ = ["TEMPLATE", "best_pairs", "fitting_masks", "mine_picture"]

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.dino import DinoEncoder, build_dino
-from ovseg.encoders.found import FoundEncoder, build_found
 from ovseg.errors import ConfigError
 from ovseg.heads import Head
 from ovseg.heads.clip_dinoiser import ClipDinoiser
-from ovseg.plain_data import build
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.dino import DinoEncoder, build_dino
+from ovseg.models.found import FoundEncoder, build_found
 from ovseg.registry import RECIPES, register_recipe
+from ovseg.training.base import Recipe
 from ovseg.training.dinoiser import (
     GAMMA,
     affinity_prediction,
@@ -27,7 +27,7 @@ from ovseg.training.dinoiser import (
     dinoiser_losses,
     foreground_target,
 )
-from ovseg.training.recipe import Recipe
+from ovseg.utils.plain_data import build
 
 __all__ = ["DinoiserRecipe", "build_recipe"]
 
@@ -40,8 +40,8 @@ class DinoiserRecipe(Recipe):
     paper). Every frozen tower sees a batch once.
 
     Args:
-        dino: arguments of `ovseg.encoders.dino.build_dino`.
-        found: arguments of `ovseg.encoders.found.build_found`; None teaches no foreground, and the
+        dino: arguments of `ovseg.models.dino.build_dino`.
+        found: arguments of `ovseg.models.found.build_found`; None teaches no foreground, and the
             background convolution stays as it is.
         gamma: least cosine of patches that are alike to DINO.
         feats_type: what of DINO's last block is compared: "v", "k" or "q".

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from ovseg.errors import DatasetError
-from ovseg.files import write_atomic
-from ovseg.masked_regions import cut_regions, mask_boxes
+from ovseg.masks.crops import cut_regions, mask_boxes
 from ovseg.training.mask_adaptation import FILL
+from ovseg.utils.files import write_atomic
 
 __all__ = ["Pair", "Region", "cut_stored", "read_pairs", "worth_keeping", "write_pairs"]
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from ovseg.encoders.fetch import Weights
+from ovseg.weights.download import Weights
 
 __all__ = ["ModelEntry", "Weights", "segmentor", "slide"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovseg.encoders.fetch import SAM_FILES, TIMM_FILES, Weights
+from ovseg.weights.download import SAM_FILES, TIMM_FILES, Weights
 
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
 _DINO = "https://dl.fbaipublicfiles.com/dino"

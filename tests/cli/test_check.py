@@ -26,7 +26,7 @@ def test_a_broken_torch_does_not_hide_the_rest(capsys, monkeypatch):
     def fail():
         raise OSError("libcudart.so: cannot open")
 
-    monkeypatch.setattr("ovseg.devices.available_devices", fail)
+    monkeypatch.setattr("ovseg.utils.devices.available_devices", fail)
     assert main(["check", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert "libcudart" in report["devices"]["error"]

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from ovseg.cli import main
-from ovseg.files import TEMP_PREFIX
 from ovseg.segmenter import Segmenter
+from ovseg.utils.files import TEMP_PREFIX
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.check import check
-from ovseg.datasets.patterns import suspicions
+from ovseg.datasets.id_checks import suspicions
 from ovseg.datasets.prepare import prepare
 from ovseg.errors import DatasetError
 from tests.benchmark_files import write_benchmark

@@ -12,8 +12,8 @@ from PIL import Image
 
 import ovseg.mm  # noqa: F401 - registers
 from ovseg.errors import DatasetError
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.world import draw_scene
-from ovseg.vocabulary import Vocabulary
 
 HOME = Path(__file__).parents[2]
 SIZE = (32, 48)

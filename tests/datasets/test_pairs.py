@@ -4,7 +4,7 @@ import pytest
 
 from ovseg.datasets.pairs import check_class_order, find_pairs, require_root
 from ovseg.errors import ConfigError, DatasetError
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 
 SUFFIXES = (".jpg", "_ids.png")
 

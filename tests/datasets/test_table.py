@@ -8,8 +8,8 @@ import pytest
 
 from ovseg.datasets import BENCHMARKS, find_benchmark
 from ovseg.errors import ConfigError
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import head_methods
-from ovseg.vocabulary import Vocabulary
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "_base_" / "datasets"
 

@@ -12,7 +12,7 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
+from ovseg.models.clip import ClipEncoder, build_clip
 
 
 def vit_encoder(folder: Path) -> ClipEncoder:

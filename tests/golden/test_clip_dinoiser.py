@@ -18,7 +18,7 @@ from ovseg.heads.base import cosines
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import whole
 from ovseg.pipeline import Pipeline
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 from tests.golden.conftest import cases
 from tests.golden.test_maskclip_dinoiser import close, encoder, tensors
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.decoupled import content
 from ovseg.heads import DeClip
+from ovseg.heads.decoupled import content
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.windows import WindowGrid, slide
+from ovseg.models.clip import ClipEncoder
 from ovseg.regions import (
     RegionClassification,
     mask_mean,

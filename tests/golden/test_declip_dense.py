@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.positions import resize_positions
-from ovseg.encoders.readouts import split_heads
-from ovseg.encoders.towers import Trunk
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.image_encoder import Trunk
+from ovseg.models.last_block import split_heads
+from ovseg.models.position_embedding import resize_positions
 from tests.golden.conftest import cases, load_npz
 from tests.golden.declip_towers import eva_encoder, siglip_encoder, vit_encoder
 

@@ -17,13 +17,12 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder
-from ovseg.encoders.decoupled import decoupled
-from ovseg.encoders.keys import to_open_clip
-from ovseg.encoders.model_config import resolve_normalization
-from ovseg.encoders.vit import VitTower
 from ovseg.heads.affinity import affinity
 from ovseg.heads.declip import DeClip
+from ovseg.heads.decoupled import decoupled
+from ovseg.models.clip import ClipEncoder
+from ovseg.models.model_config import resolve_normalization
+from ovseg.models.vit import VitTower
 from ovseg.regions import roi_pool
 from ovseg.regions.frames import crop_regions, enlarge, in_frame, letterbox
 from ovseg.training.affinity_teachers import sam_features
@@ -36,6 +35,7 @@ from ovseg.training.declip import (
 )
 from ovseg.training.declip_recipe import DeclipRecipe
 from ovseg.training.declip_regions import grid_boxes, grid_choices, sample_grid
+from ovseg.weights.rename import to_open_clip
 from tests.golden.conftest import cases, golden_root, load_npz
 from tests.golden.declip_towers import eva_encoder, vit_encoder
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
-from ovseg.encoders.dino import DinoEncoder, build_dino
-from ovseg.encoders.found import FoundEncoder, build_found, coarse_background
 from ovseg.heads.affinity import affinity, cut_below, weighted_pool
+from ovseg.models.dino import DinoEncoder, build_dino
+from ovseg.models.found import FoundEncoder, build_found, coarse_background
 from tests.golden.conftest import cases
 from tests.golden.test_maskclip_dinoiser import close, tensors
 

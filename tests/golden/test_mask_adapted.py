@@ -10,21 +10,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.mask_prompts import class_features, region_side
-from ovseg.encoders.text_bank import TextBank
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.windows import whole
-from ovseg.masked_regions import (
-    Regions,
-    binarise,
-    cut_regions,
-    expand_boxes,
-    keep_flags,
-    mask_boxes,
-)
+from ovseg.masks.crops import Regions, binarise, cut_regions, expand_boxes, keep_flags, mask_boxes
+from ovseg.masks.mask_prompts import class_features, region_side
 from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.models.clip import ClipEncoder, build_clip
+from ovseg.prompts.text_bank import TextBank
 from tests.golden.conftest import cases, load_npz
 
 FEATURES = {"atol": 1e-4, "rtol": 0.0}

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import ovseg.mm  # noqa: F401 - registers
-from ovseg.mm.mask_adaptation import ClipContrastiveModel
-from ovseg.proposals.maskformer_head import MaskFormerHead
+from ovseg.mm.training.mask_adaptation import ClipContrastiveModel
+from ovseg.models.maskformer_head import MaskFormerHead
 from ovseg.training.mask_adaptation import kept_pixels
 from ovseg.training.mask_losses import WEIGHTS, MaskTargets, mask_losses, match
 from tests.golden.conftest import cases, load_npz

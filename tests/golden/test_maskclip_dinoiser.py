@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
+from ovseg.models.clip import ClipEncoder, build_clip
 from tests.golden.conftest import cases, load_npz
 
 FEATURES = {"atol": 1e-4, "rtol": 0.0}

@@ -10,16 +10,16 @@ import torch
 from open_clip.modified_resnet import AttentionPool2d
 from torch import Tensor
 
-from ovseg.encoders.readouts import projected_keys, read_last_block
-from ovseg.encoders.resnet import AttentionPoolBlock, with_mean
 from ovseg.heads import MaskClip
 from ovseg.heads.base import cosines
 from ovseg.inference.decode import maps
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import whole
+from ovseg.models.last_block import projected_keys, read_last_block
+from ovseg.models.resnet import AttentionPoolBlock, with_mean
 from ovseg.pipeline import Pipeline
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 from tests.golden.conftest import cases
 from tests.golden.test_maskclip_dinoiser import (
     VARIANTS,

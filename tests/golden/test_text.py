@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ovseg.encoders.clip import ClipEncoder, build_clip
-from ovseg.encoders.templates import load_templates
-from ovseg.encoders.text_bank import TextBank
-from ovseg.vocabulary import Vocabulary
+from ovseg.models.clip import ClipEncoder, build_clip
+from ovseg.prompts.templates import load_templates
+from ovseg.prompts.text_bank import TextBank
+from ovseg.prompts.vocabulary import Vocabulary
 from tests.golden.conftest import cases, load_npz
 
 UNIT = {"atol": 1e-5, "rtol": 0.0}

@@ -15,21 +15,21 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.model_config import resolve_normalization
-from ovseg.encoders.sam import long_side_size, stretch
-from ovseg.encoders.sam_correlation import SamCorrelation
 from ovseg.heads import Trident
 from ovseg.heads.affinity import affinity
 from ovseg.heads.proxy import mean_cosine, proxy_attention, proxy_logits
-from ovseg.inference.maps import PictureMaps
+from ovseg.heads.sam_correlation import SamCorrelation
+from ovseg.heads.splice import fitted_size, splice, to_patches
+from ovseg.inference.decode import PictureMaps
 from ovseg.inference.scores import CosineScores
 from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.splice import fitted_size, splice, to_patches
 from ovseg.inference.windows import slide, whole
+from ovseg.models.clip import build_clip
+from ovseg.models.model_config import resolve_normalization
+from ovseg.models.sam import long_side_size, stretch
 from ovseg.pipeline import Pipeline
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.pamr import pamr
-from ovseg.vocabulary import Vocabulary
 from tests.golden.conftest import cases, load_npz
 
 FAMILY = "trident"

@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads import ClipDinoiser
 from ovseg.heads.clip_dinoiser import HEAD_KEYS, is_head_file
 from ovseg.inference.windows import slide, whole
-from ovseg.vocabulary import Vocabulary
+from ovseg.models.clip import build_clip
+from ovseg.prompts.vocabulary import Vocabulary
 
 DINO = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3}
 TOWERS = {

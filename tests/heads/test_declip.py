@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.decoupled import MODES
 from ovseg.errors import ConfigError
 from ovseg.heads import DeClip
+from ovseg.heads.decoupled import MODES
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.windows import slide
+from ovseg.models.clip import build_clip
 from ovseg.pipeline import build_pipeline
 
 

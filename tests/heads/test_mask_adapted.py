@@ -3,15 +3,15 @@ import pytest
 import torch
 from torch import nn
 
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.mask_prompts import new_prompts, region_side
 from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode
 from ovseg.inference.windows import slide, whole
+from ovseg.masks.mask_prompts import new_prompts, region_side
 from ovseg.masks.proposer import MaskProposals, Proposer
+from ovseg.models.clip import build_clip
 from ovseg.pipeline import build_pipeline
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 
 GIVEN = {"type": "GivenProposer"}
 SIZE = (24, 40)

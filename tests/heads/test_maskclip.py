@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError
 from ovseg.heads import MaskClip
 from ovseg.heads.maskclip import key_smooth, prompt_denoise
 from ovseg.inference.scores import CosineScores, DenseScores
 from ovseg.inference.windows import slide
+from ovseg.models.clip import build_clip
 
 MODES = [
     {},

@@ -9,7 +9,7 @@ import torch
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
 from ovseg.pipeline import Pipeline, build_pipeline
-from tests.encoders.test_sam import SMALL
+from tests.models.test_sam import SMALL
 
 DINO = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3}
 TOWERS = {

@@ -6,8 +6,6 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 import ovseg.mm  # noqa: F401 - registers
-from ovseg.encoders.hub import asset_path
-from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import CheckpointError
 from ovseg.mm.backbone import ClipBackbone
 from ovseg.mm.checkpoints import (
@@ -16,6 +14,8 @@ from ovseg.mm.checkpoints import (
     rename_clip,
     require_whole,
 )
+from ovseg.weights.read import read_state_dict
+from ovseg.weights.sources import asset_path
 
 TINY = {"model": "asset:clip_tiny", "pretrained": "asset:clip_tiny"}
 CLIP_FILE = asset_path("clip_tiny.safetensors")

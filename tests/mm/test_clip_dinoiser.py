@@ -7,9 +7,9 @@ from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads import ClipDinoiser
+from ovseg.models.clip import build_clip
 from ovseg.scenes.world import draw_scene
 
 SIZE = (64, 96)

@@ -8,9 +8,9 @@ from mmengine.config import Config
 from ovseg.datasets import find_benchmark
 from ovseg.heads.clip_dinoiser import MODES, ClipDinoiser
 from ovseg.mm.plain import plain
-from ovseg.plain_data import arguments_of
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import HEADS
-from ovseg.vocabulary import Vocabulary
+from ovseg.utils.plain_data import arguments_of
 
 FOLDER = Path(__file__).parents[2] / "configs" / "clip_dinoiser"
 DATASETS = [

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ovseg.datasets import find_benchmark
 from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.zoo import entry
 
 FOLDER = Path(__file__).parents[2] / "configs" / "declip"

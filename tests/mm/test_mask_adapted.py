@@ -12,18 +12,18 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ovseg.datasets import find_benchmark
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.mask_prompts import new_prompts
 from ovseg.errors import CheckpointError, ConfigError
+from ovseg.masks.mask_prompts import new_prompts
 from ovseg.mm.plain import plain
-from ovseg.plain_data import arguments_of
+from ovseg.models.clip import build_clip
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.proposals.given import GivenProposer
 from ovseg.registry import HEADS
 from ovseg.segmenter import load
-from ovseg.vocabulary import Vocabulary
+from ovseg.utils.plain_data import arguments_of
 from ovseg.zoo import entry
-from tests.encoders.test_mask_adapted_keys import whole_model
 from tests.proposals.test_maskformer import SMALL, SWIN, published, published_swin, theirs_of_swin
+from tests.weights.test_rename_ovseg import whole_model
 
 FOLDER = Path(__file__).parents[2] / "configs" / "mask_adapted"
 SWIN_B = {"ade20k": 0.7, "ade847": 0.7, "context59": 0.6, "context459": 0.6, "voc20": 0.45}

@@ -10,10 +10,10 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-from ovseg.encoders.pickle_names import history_statistic
-from ovseg.encoders.safe_pickle import PickleError, Standin
 from ovseg.errors import CheckpointError
 from ovseg.mm.safe_load import read_runner_checkpoint
+from ovseg.weights.pickle_names import history_statistic
+from ovseg.weights.safe_pickle import PickleError, Standin
 
 
 def round_trip(thing, tmp_path):

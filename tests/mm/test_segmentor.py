@@ -10,13 +10,13 @@ from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from ovseg.encoders.hub import asset_path
-from ovseg.encoders.weights import read_state_dict
 from ovseg.errors import CheckpointError, ConfigError, PromptError
 from ovseg.mm.plain import plain
 from ovseg.pipeline import build_pipeline
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.world import CLASSES, draw_scene
-from ovseg.vocabulary import Vocabulary
+from ovseg.weights.read import read_state_dict
+from ovseg.weights.sources import asset_path
 from tests.small_sam import SMALL
 
 CLIP_FILE = str(asset_path("clip_tiny.safetensors"))

@@ -12,8 +12,8 @@ import pytest
 import torch
 from mmseg.apis import MMSegInferencer, inference_model, init_model, show_result_pyplot
 
-from ovseg.encoders.hub import asset_path
 from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
+from ovseg.weights.sources import asset_path
 
 TEST_TOOL = str(Path(mmseg.__file__).parent / ".mim" / "tools" / "test.py")
 CLIP_FILE = str(asset_path("clip_tiny.safetensors"))

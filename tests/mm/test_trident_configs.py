@@ -13,10 +13,10 @@ from mmseg.apis import inference_model, init_model
 from ovseg.datasets import BENCHMARKS, find_benchmark
 from ovseg.errors import ConfigError
 from ovseg.mm.plain import plain
-from ovseg.plain_data import arguments_of
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import HEADS, REFINERS
 from ovseg.scenes import draw_scene
-from ovseg.vocabulary import Vocabulary
+from ovseg.utils.plain_data import arguments_of
 from ovseg.zoo import entry
 
 FOLDER = Path(__file__).parents[2] / "configs" / "trident"

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError
 from ovseg.masks.proposer import ProposalRequest
+from ovseg.models.clip import build_clip
 from ovseg.proposals.components import ComponentProposer, connected_parts
 
 HEAD = {"type": "MaskClipHead", "temperature": 40.0}

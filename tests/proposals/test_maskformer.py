@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import ovseg.mm  # noqa: F401 - before mmseg: stands in for mmcv's operators
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.masks.proposer import ProposalRequest
-from ovseg.plain_data import build
-from ovseg.proposals.backbones import BACKBONES, ResNetFeatures, SwinFeatures
-from ovseg.proposals.maskformer import MaskFormerProposer, load_backbone
+from ovseg.models.clip import build_clip
+from ovseg.models.maskformer import load_backbone
+from ovseg.models.maskformer_backbones import BACKBONES, ResNetFeatures, SwinFeatures
+from ovseg.proposals.maskformer import MaskFormerProposer
+from ovseg.utils.plain_data import build
 
 # isort: split
 from mmseg.models.backbones import ResNetV1c, SwinTransformer

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import Decoded, decode
-from ovseg.inference.maps import PictureMaps
+from ovseg.inference.decode import Decoded, PictureMaps, decode
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.windows import whole
 from ovseg.refine import Pamr

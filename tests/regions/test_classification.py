@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import InputError
+from ovseg.models.clip import build_clip
 from ovseg.regions import RegionClassification, class_means, region_features, top_hits
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import InputError
+from ovseg.models.clip import build_clip
 from ovseg.regions import region_features, segment_regions
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ovseg.scenes.captions import glossary, region_caption, scene_caption, truth
-from ovseg.scenes.colours import COLOURS
+from ovseg.scenes.colors import COLOURS
 from ovseg.scenes.stuff import STUFF
 from ovseg.scenes.things import THINGS
 from ovseg.scenes.world import CLASSES, Region, draw_scene

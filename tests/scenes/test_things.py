@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ovseg.errors import InputError, PromptError
-from ovseg.scenes.colours import COLOURS
+from ovseg.scenes.colors import COLOURS
 from ovseg.scenes.things import MAX_SIDE, THINGS, render_thing
 
 NAMES = tuple(THINGS)

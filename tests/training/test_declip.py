@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError, DatasetError, InputError
 from ovseg.heads import MaskClip
 from ovseg.heads.affinity import affinity
 from ovseg.heads.declip import DeClip
+from ovseg.models.clip import build_clip
 from ovseg.training.affinity_teachers import VFMS, build_teacher
 from ovseg.training.declip import (
     average_weights,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError
+from ovseg.models.clip import build_clip
 from ovseg.training.mask_adaptation import MaskAdaptation
 
 

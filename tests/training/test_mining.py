@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.text_bank import TextBank
 from ovseg.errors import ConfigError
+from ovseg.models.clip import build_clip
+from ovseg.prompts.text_bank import TextBank
 from ovseg.scenes.world import draw_scene
 from ovseg.training.mining import TEMPLATE, best_pairs, fitting_masks, mine_picture
 from ovseg.training.nouns import caption_nouns, noun_runs

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ovseg.encoders.clip import build_clip
 from ovseg.errors import ConfigError
 from ovseg.heads import MaskClip
 from ovseg.heads.clip_dinoiser import ClipDinoiser
+from ovseg.models.clip import build_clip
 from ovseg.training.recipes import build_recipe
 from tests.golden.conftest import cases
 from tests.golden.test_maskclip_dinoiser import close, encoder, tensors

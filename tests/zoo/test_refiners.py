@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ovseg.config_files import read_model_spec
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.segmenter import load
 from ovseg.zoo import entry
+from ovseg.zoo.config_files import read_model_spec
 from ovseg.zoo.refiners import REFINERS, refiner_spec, refiner_weights
 from ovseg.zoo.weights import SAM_B
 

@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ovseg.mm.metrics import picture_name
-from ovseg.progress import Progress
 from ovseg.segmentation import Segmentation
+from ovseg.utils.progress import Progress
 
 __all__ = ["OverlayHook", "TestProgressHook", "WordsOnceHook"]
 

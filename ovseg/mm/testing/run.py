@@ -14,16 +14,16 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ovseg.datasets.pairs import check_class_order
-from ovseg.devices import choose_precision
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.evaluation.report import write_result
 from ovseg.mm.launch import choose_runner_device, plain_errors, process_group, read_config
 from ovseg.mm.metrics import OpenVocabIoUMetric
-from ovseg.mm.testing.card import make_result
+from ovseg.mm.testing.result import make_result
 from ovseg.mm.testing.split import Split, open_split
 from ovseg.pipeline import usable_precision
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.segmenter import head_class, place_weights
-from ovseg.vocabulary import Vocabulary
+from ovseg.utils.devices import choose_precision
 from ovseg.zoo.refiners import refiner_spec
 
 __all__ = ["evaluate"]

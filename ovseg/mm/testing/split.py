@@ -13,8 +13,8 @@ from mmseg.registry import DATASETS
 from ovseg.datasets import BENCHMARKS, Benchmark
 from ovseg.datasets.pairs import Pairs, find_pairs, require_root
 from ovseg.errors import ConfigError
-from ovseg.evaluation.drawn import EVALUATION_SEEDS
-from ovseg.mm.datasets import SceneDataset
+from ovseg.mm.data.scenes import SceneDataset
+from ovseg.scenes.score import EVALUATION_SEEDS
 
 __all__ = ["Split", "open_split"]
 

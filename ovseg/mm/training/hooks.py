@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ovseg.errors import RuntimeLimitError
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 __all__ = ["FiniteLossHook", "SkippedPicturesHook", "TeachersHook"]
 

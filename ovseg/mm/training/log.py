@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 
 __all__ = ["CURVES", "LOG", "TrainingLogHook", "draw_curves"]
 

@@ -18,9 +18,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ovseg.errors import ConfigError
-from ovseg.files import write_atomic
 from ovseg.mm.checkpoints import refuse_other_weights
 from ovseg.mm.safe_load import read_runner_checkpoint
+from ovseg.utils.files import write_atomic
 
 __all__ = ["WEIGHTS", "SafeCheckpointHook", "WholeFileBackend"]
 

@@ -108,6 +108,6 @@ def test_row_73_a_missing_folder_is_told_with_variable_flag_and_command(name, da
 
 
 def _names(name):
-    from ovseg.vocabulary import Vocabulary
+    from ovseg.prompts.vocabulary import Vocabulary
 
     return Vocabulary.builtin(name).classes

@@ -7,7 +7,7 @@ import torch
 from ovseg.mm.plain import plain
 from ovseg.mm.testing import hooks
 from ovseg.pipeline import build_pipeline
-from ovseg.vocabulary import Vocabulary
+from ovseg.prompts.vocabulary import Vocabulary
 
 
 def test_other_processes_read_the_text_bank_of_the_first(config, monkeypatch, tmp_path):

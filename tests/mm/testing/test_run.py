@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from ovseg.cli import main
+from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.world import SPLITS, draw_scene
 from ovseg.scenes.write import write_scenes
 from ovseg.segmenter import load
-from ovseg.vocabulary import Vocabulary
 
 SIZE = (48, 64)
 SEEDS = SPLITS["test"][:3]

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
-from ovseg.encoders.clip import build_clip
 from ovseg.mm.plain import plain
 from ovseg.mm.safe_load import read_runner_checkpoint
+from ovseg.models.clip import build_clip
 from ovseg.training.affinity_teachers import VFMS
 from ovseg.training.declip import rate_factor
 from ovseg.training.recipes import build_recipe

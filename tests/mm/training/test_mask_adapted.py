@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from ovseg.cli import main
-from ovseg.encoders.clip import build_clip
-from ovseg.encoders.mask_prompts import read_prompts
+from ovseg.masks.mask_prompts import read_prompts
 from ovseg.mm.plain import plain
-from ovseg.proposals.backbones import ResNetFeatures
-from ovseg.proposals.maskformer import MaskFormer, MaskFormerProposer
+from ovseg.models.clip import build_clip
+from ovseg.models.maskformer import MaskFormer
+from ovseg.models.maskformer_backbones import ResNetFeatures
+from ovseg.proposals.maskformer import MaskFormerProposer
 from ovseg.scenes.world import draw_scene
 from ovseg.training.region_pairs import cut_stored, write_pairs
 from tests.mm.training.conftest import rows

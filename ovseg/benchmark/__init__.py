@@ -1,1 +1,0 @@
-"""How long the stages take and how much memory they need; `tools/benchmark.py` is the face."""

@@ -1,0 +1,1 @@
+"""Data sets, label maps and transforms for mmseg."""

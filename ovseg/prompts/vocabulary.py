@@ -1,0 +1,298 @@
+"""Vocabularies: the classes that are looked for, and the words that are asked for each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from ovseg.errors import PromptError
+from ovseg.prompts.builtin import builtins, check_not_a_file, list_key, list_path
+from ovseg.prompts.class_names import (
+    Entry,
+    clean_name,
+    distinct,
+    file_lines,
+    name_key,
+    parse_entry,
+    read_text_file,
+)
+
+__all__ = ["MAX_CLASSES", "Vocabulary", "builtins"]
+
+MAX_CLASSES = 65_535
+"""Most classes that a 16-bit label map can hold."""
+
+GENERIC_BACKGROUND = (
+    "background; sky; wall; tree; wood; grass; road; sea; river; mountain; sand; desk; bed; "
+    "building; cloud; lamp; door; window; wardrobe; ceiling; shelf; curtain; stair; floor; hill; "
+    "rail; fence"
+)
+"""What the background may be: close to Trident's list for VOC21."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Classes and the queries (synonyms) asked for each; equal when these are equal.
+
+    Attributes:
+        classes: (K) labels, in the order of the label map's indices.
+        queries: (Q) texts, Q >= K, grouped by class.
+        query_class: (Q) class index of each query.
+        background: index of the class labelled `background`, or None.
+        source: where it comes from: a path, the name of a built-in list, or "names".
+        text: the canonical text that `sha256` hashes.
+
+    Example:
+        >>> words = Vocabulary.parse("cat, dog; puppy")
+        >>> words.classes, words.queries, words.query_class
+        (('cat', 'dog'), ('cat', 'dog', 'puppy'), (0, 1, 1))
+    """
+
+    classes: tuple[str, ...]
+    queries: tuple[str, ...]
+    query_class: tuple[int, ...]
+    background: int | None
+    source: str = field(compare=False)
+    text: str = field(compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (64 hex digits) of the canonical text; reports print the first 12.
+
+        Of a file and of a built-in list that is the file itself as UTF-8 without byte order mark,
+        with LF line ends and no blanks at line ends: what `sha256sum` gives for a clean file, and
+        the same for its copy from another system. Otherwise it is the list written as such a file.
+        """
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
+    @classmethod
+    def from_names(cls, names: Sequence[str], *, merge_duplicates: bool = False) -> Vocabulary:
+        """Make a vocabulary of a list.
+
+        Args:
+            names: one entry a class: `query; query` or `label: query; query`. A comma is part of
+                the name.
+            merge_duplicates: join classes of the same label instead of refusing them.
+
+        Raises:
+            PromptError: no, too many, empty, unusable or duplicate names.
+
+        Example:
+            >>> Vocabulary.from_names(["building, edifice", "feline: cat; tiger"]).classes
+            ('building, edifice', 'feline')
+        """
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+            raise PromptError(
+                f"{names!r} instead of a list",
+                expected="a list of names",
+                fix="use Vocabulary.parse for a text with commas",
+            )
+        names = list(names)
+        places = (f"class {number}" for number in range(1, len(names) + 1))
+        entries = [parse_entry(_text(name, at), at) for name, at in zip(names, places, strict=True)]
+        return cls._build(entries, source="names", merge=merge_duplicates)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, merge_duplicates: bool = False) -> Vocabulary:
+        """Read a class file: UTF-8, one class a line, lines that start with `#` are comments.
+
+        A byte order mark, Windows line ends, blanks, tabs and blank lines do no harm.
+
+        Args:
+            path: the file; its lines are entries as for `from_names`.
+            merge_duplicates: join classes of the same label instead of refusing them.
+
+        Raises:
+            PromptError: the file cannot be read, is not UTF-8, or holds unusable names.
+        """
+        return cls._read(path, str(path), merge_duplicates)
+
+    @classmethod
+    def builtin(cls, name: str) -> Vocabulary:
+        """Load a built-in list by name, for example "ade20k"; see `builtins`.
+
+        Raises:
+            PromptError: no such list.
+        """
+        path = list_path(name)
+        return cls._read(path, path.stem, merge=False)
+
+    @classmethod
+    def _read(cls, path: str | Path, source: str, merge: bool) -> Vocabulary:
+        text = read_text_file(path)
+        entries = [parse_entry(line, at) for line, at in file_lines(text, source)]
+        return cls._build(entries, source=source, merge=merge, text=text)
+
+    @classmethod
+    def parse(
+        cls, spec: str | Path | Sequence[str] | Vocabulary, *, merge_duplicates: bool = False
+    ) -> Vocabulary:
+        """Understand what a user gives for classes.
+
+        Args:
+            spec: a vocabulary; a list as for `from_names`; a path; or a text, which is an existing
+                file, else the name of a built-in list, else names with a comma between classes and
+                `;` between synonyms.
+            merge_duplicates: join classes of the same label instead of refusing them.
+
+        Raises:
+            PromptError: the file is not there, or holds unusable names.
+
+        Example:
+            >>> Vocabulary.parse("sky, grass; lawn").classes
+            ('sky', 'grass')
+        """
+        if isinstance(spec, Vocabulary):
+            return spec
+        if isinstance(spec, Path) or (isinstance(spec, str) and os.path.isfile(spec)):
+            return cls.from_file(spec, merge_duplicates=merge_duplicates)
+        if not isinstance(spec, str):
+            return cls.from_names(spec, merge_duplicates=merge_duplicates)
+        word = spec.strip()
+        if list_key(word) in builtins():
+            return cls.builtin(word)
+        check_not_a_file(word)
+        # CLIP's cleaning makes a full-width comma a plain one, so it divides as well.
+        names = re.split("[,\uff0c]", spec) if word else []
+        return cls.from_names(names, merge_duplicates=merge_duplicates)
+
+    def with_background(self, background: str | Sequence[str] = "auto") -> Vocabulary:
+        """Give the vocabulary a background class.
+
+        Args:
+            background: "auto" adds one with generic queries (words that the vocabulary asks for
+                itself are left out) unless there is one; "none" changes nothing; other words
+                ("sky; wall; tree", or a list) become the queries of the background class.
+
+        Returns:
+            The vocabulary with the background in front (index 0), or itself. Warns when one class
+            is all there is, since every pixel then gets it.
+
+        Raises:
+            PromptError: no word, an unusable one, or one that a class asks for too.
+
+        Example:
+            >>> Vocabulary.from_names(["cat"]).with_background("sky; wall").classes
+            ('background', 'cat')
+        """
+        mode = background.strip().lower() if isinstance(background, str) else None
+        if mode == "none" or (mode == "auto" and self.background is not None):
+            self._warn_if_alone()
+            return self
+        queries = self._generic_background() if mode == "auto" else self._own_background(background)
+        entries = self._entries()
+        added = Entry("background", queries, "background")
+        if self.background is None:
+            entries.insert(0, added)
+        else:
+            entries[self.background] = added
+        return self._build(entries, source=f"{self.source} + background", merge=False)
+
+    @classmethod
+    def _build(
+        cls, entries: list[Entry], *, source: str, merge: bool, text: str | None = None
+    ) -> Vocabulary:
+        entries = _unite(entries, merge)
+        if not 0 < len(entries) <= MAX_CLASSES:
+            raise PromptError(
+                f"{len(entries)} classes" if entries else "no class is named",
+                where=source,
+                expected=f"1 to {MAX_CLASSES} classes (a label map has 16 bits)",
+                fix="name at least one class" if not entries else "split the list",
+            )
+        labels = [name_key(entry.label) for entry in entries]
+        return cls(
+            classes=tuple(entry.label for entry in entries),
+            queries=tuple(query for entry in entries for query in entry.queries),
+            query_class=tuple(i for i, entry in enumerate(entries) for _ in entry.queries),
+            background=labels.index("background") if "background" in labels else None,
+            source=source,
+            text=text or "".join(_write(entry) + "\n" for entry in entries),
+        )
+
+    def _entries(self) -> list[Entry]:
+        asked = zip(self.query_class, self.queries, strict=True)
+        return [
+            Entry(self.classes[index], tuple(query for _, query in group), f"class {index + 1}")
+            for index, group in groupby(asked, key=itemgetter(0))
+        ]
+
+    def _generic_background(self) -> tuple[str, ...]:
+        asked = {_stem(word) for query in self.queries for word in re.findall(r"\w+", query)}
+        words = _split_words(GENERIC_BACKGROUND)
+        return tuple(word for word in words if word == "background" or _stem(word) not in asked)
+
+    def _own_background(self, background: str | Sequence[str]) -> tuple[str, ...]:
+        words = _split_words(background)
+        asked = zip(self.queries, self.query_class, strict=True)
+        known = {name_key(query) for query, index in asked if index != self.background}
+        for word in words:
+            if name_key(word) in known:
+                raise PromptError(
+                    f"{word!r} is asked for by a class too, so one of the two would never be found",
+                    where="background",
+                    expected="words that no class asks for",
+                    fix="leave it out, or use 'auto', which does so by itself",
+                )
+        return words
+
+    def _warn_if_alone(self) -> None:
+        if len(self.classes) == 1:
+            warnings.warn(
+                f"{self.classes[0]!r} is the only class, so EVERY pixel will be labelled with it; "
+                "add a background: --background auto, or with_background('auto')",
+                stacklevel=3,
+            )
+
+
+def _unite(entries: list[Entry], merge: bool) -> list[Entry]:
+    united: dict[str, Entry] = {}
+    for entry in entries:
+        first = united.setdefault(name_key(entry.label), entry)
+        if first is entry:
+            continue
+        if not merge:
+            raise PromptError(
+                f"duplicate class {entry.label!r}: {first.where} and {entry.where}",
+                expected="every label once (case and blanks do not count)",
+                fix="remove one, or merge them with --merge-duplicates (merge_duplicates=True)",
+            )
+        queries = distinct((*first.queries, *entry.queries))
+        united[name_key(entry.label)] = Entry(first.label, queries, first.where)
+    return list(united.values())
+
+
+def _write(entry: Entry) -> str:
+    words = "; ".join(entry.queries)
+    plain = entry.label == entry.queries[0] and ": " not in words
+    return words if plain else f"{entry.label}: {words}"
+
+
+def _text(name: object, where: str) -> str:
+    if not isinstance(name, str):
+        raise PromptError(f"{name!r} is no text", where=where, expected="a class name")
+    return name
+
+
+def _split_words(words: str | Sequence[str]) -> tuple[str, ...]:
+    parts: object = re.split("[;,]", words) if isinstance(words, str) else words
+    if not isinstance(parts, Iterable) or not (parts := list(parts)):
+        raise PromptError(
+            f"{words!r} as words of the background",
+            expected="'auto', 'none', or at least one word",
+        )
+    return distinct(clean_name(_text(part, "background"), where="background") for part in parts)
+
+
+def _stem(word: str) -> str:
+    return word.casefold().rstrip("s")

@@ -1,0 +1,1 @@
+"""Files, devices, progress, versions, run lengths, plain data."""

@@ -1,0 +1,101 @@
+"""Weights of a TorchScript archive, as OpenAI publishes CLIP, without running its program.
+
+The modules of the archive are a pickle of their attributes; its `code/` is only read, for the lists
+of what is a parameter or a buffer. The interpreter of TorchScript is never started, because loading
+alone would run methods of the archive.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from ovseg.weights.safe_pickle import Inert, PickleError, Standin
+from ovseg.weights.torch_files import archive_names, read_archive
+
+__all__ = ["is_torchscript", "read_torchscript"]
+
+_MODULE = "__torch__."
+_LARGEST_CODE = 16 << 20
+_CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
+_NAMES = re.compile(r"^  __(?:parameters|buffers)__ = \[([^\]]*)\]", re.MULTILINE)
+_QUOTED = re.compile(r'"([^"]*)"')
+
+
+def is_torchscript(path: str | Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
+    names = archive_names(path)
+    code = any("/code/" in name for name in names)
+    return code and any(name.endswith("/constants.pkl") for name in names)
+
+
+def read_torchscript(path: Path) -> dict[str, Tensor]:
+    """Return parameters and buffers by their path, for example "visual.conv1.weight".
+
+    Raises:
+        PickleError: it is damaged, or a module restores itself by code of the archive.
+    """
+    root = read_archive(path, _list_names(), unknown=_module)
+    if not isinstance(root, Inert):
+        raise PickleError("an archive of something else than a module")
+    state: dict[str, Tensor] = {}
+    _collect(root, "", _registered(path), state)
+    return state
+
+
+def _module(name: str) -> Standin:
+    """Stand for a module of the archive; any other name that the table lacks is refused."""
+    if not name.startswith(_MODULE):
+        raise PickleError(f"it asks for {name}")
+    return Standin(name, lambda *_: Inert(name))
+
+
+def _list_names() -> dict[str, Standin]:
+    kinds = ("intlist", "doublelist", "boollist", "tensorlist", "complexlist")
+    names = {f"torch.jit._pickle.build_{kind}": lambda items: items for kind in kinds}
+    names["torch.jit._pickle.restore_type_tag"] = lambda value, kind: value
+    return {name: Standin(name, make) for name, make in names.items()}
+
+
+def _collect(
+    module: Inert, prefix: str, registered: Mapping[str, set[str]], state: dict[str, Tensor]
+) -> None:
+    """Add the tensors of a module, then those of the modules inside it."""
+    if not isinstance(module.state, dict):
+        raise PickleError(f"{module.name} restores itself by code of the archive")
+    # A class whose code is not there tells nothing; all of its tensors count then.
+    known = registered.get(module.name, module.state.keys())
+    inside = []
+    for name, value in module.state.items():
+        if isinstance(value, Tensor) and name in known:
+            state[f"{prefix}{name}"] = value
+        elif isinstance(value, Inert):
+            inside.append((f"{prefix}{name}.", value))
+    for path, value in inside:
+        _collect(value, path, registered, state)
+
+
+def _registered(path: Path) -> dict[str, set[str]]:
+    """Names of parameters and buffers of each class in the archive's code, which is only read."""
+    found: dict[str, set[str]] = {}
+    with zipfile.ZipFile(path) as archive:
+        entries = [entry for entry in archive.infolist() if _is_code(entry.filename)]
+        if sum(entry.file_size for entry in entries) > _LARGEST_CODE:
+            raise PickleError("more code than a model has")
+        for entry in entries:
+            home = entry.filename.split("/code/", 1)[1].removesuffix(".py").replace("/", ".")
+            text = archive.read(entry).decode("utf-8", "replace")
+            # What stands before the first class, then each class's name and body in turn.
+            _, *parts = _CLASS.split(text)
+            for kind, body in zip(parts[::2], parts[1::2], strict=True):
+                lists = _NAMES.findall(body)
+                found[f"{home}.{kind}"] = {name for one in lists for name in _QUOTED.findall(one)}
+    return found
+
+
+def _is_code(name: str) -> bool:
+    return "/code/" in name and name.endswith(".py")

@@ -1,0 +1,1 @@
+"""Training and measuring of the bundled tiny models on drawn scenes."""
