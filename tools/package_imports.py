@@ -50,7 +50,7 @@ def imports(files: Mapping[str, Path]) -> list[Import]:
 
     found = []
     for module, tree in trees.items():
-        for node, when in _import_nodes(tree, "import"):
+        for node, when in import_nodes(tree):
             if isinstance(node, ast.ImportFrom):
                 names = [target(node.module or "", alias.name) for alias in node.names]
             else:
@@ -60,16 +60,19 @@ def imports(files: Mapping[str, Path]) -> list[Import]:
     return found
 
 
-def _import_nodes(node: ast.AST, when: str) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+def import_nodes(
+    node: ast.AST, when: str = "import"
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+    """Return all imports below a node, each with its time as in `Import.when`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, when
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from _import_nodes(child, "call")
+            yield from import_nodes(child, "call")
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            yield from _import_nodes(child, "typing")
+            yield from import_nodes(child, "typing")
         else:
-            yield from _import_nodes(child, when)
+            yield from import_nodes(child, when)
 
 
 def circles(edges: Iterable[tuple[str, str]]) -> list[list[str]]:
