@@ -23,7 +23,7 @@ from config_tables import MODELS, SCENES, Model
 
 from ovseg.datasets import BENCHMARKS, Benchmark
 from ovseg.evaluation.published import published
-from ovseg.files import write_atomic
+from ovseg.utils.files import write_atomic
 from ovseg.zoo import entry
 from ovseg.zoo.refiners import refiner_spec
 
