@@ -1,5 +1,5 @@
 # Both targets set everything up by themselves in .venv, with Python 3.10 to 3.13 and nothing else.
-#   make demo    segment drawn scenes by words; prints where the pictures are
+#   make demo    segment drawn scenes by words; prints where the images are
 #   make test    lint and the whole test suite
 
 BIN := .venv/bin

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.dense_cases import read_dense
-from benchmarks.evaluation_cases import count_pictures, evaluation_part
+from benchmarks.evaluation_cases import count_images, evaluation_part
 from benchmarks.region_cases import embed_regions
 from benchmarks.training_cases import train_step
 from benchmarks.trident_cases import trident_part
@@ -46,12 +46,12 @@ def decode_scores(classes: int, size: list[int], way: str) -> Work:
     grid = _WINDOWS.windows(_WINDOWS.network_size((height, width)))
     values = _smooth_maps(classes, grid)
     if way == "plain":
-        return lambda: _plain(values, grid, (height, width))
+        return lambda: _decode_plainly(values, grid, (height, width))
     scores = DenseScores(join_windows(values, grid))
     return lambda: decode(scores, grid, (height, width), want_scores=way == "ours")
 
 
-def _plain(values: Tensor, grid: WindowGrid, size: tuple[int, int]) -> Tensor:
+def _decode_plainly(values: Tensor, grid: WindowGrid, size: tuple[int, int]) -> Tensor:
     """Upsample all, average, resize, argmax: what `decode` avoids."""
     total = torch.zeros(values.shape[1], *grid.size)
     count = torch.zeros(grid.size)
@@ -79,11 +79,11 @@ def _load(model: str) -> Segmenter:
     return load(model, device="cpu", precision="fp32")
 
 
-def _picture(size: list[int]) -> np.ndarray:
+def _image(size: list[int]) -> np.ndarray:
     generator = np.random.default_rng(0)
     coarse = torch.from_numpy(generator.random((1, 3, 8, 8), dtype=np.float32))
-    picture = functional.interpolate(coarse, size, mode="bilinear")[0]
-    return (picture * 255).byte().permute(1, 2, 0).numpy()
+    image = functional.interpolate(coarse, size, mode="bilinear")[0]
+    return (image * 255).byte().permute(1, 2, 0).numpy()
 
 
 def encode_text(model: str, names: list[str], templates: str, way: str) -> Work:
@@ -113,12 +113,12 @@ def encode_text(model: str, names: list[str], templates: str, way: str) -> Work:
 
 
 def score_windows(model: str, size: list[int], crop: int, batch: int) -> Work:
-    """Head over the windows of one picture, so many at a time."""
+    """Head over the windows of one image, so many at a time."""
     pipeline = _load(model).pipeline
     settings = InferenceSettings(
         mode="slide", crop_size=crop, stride=crop // 2, short_side=None, window_batch=batch
     )
-    image = pipeline.prepare(_picture(size))
+    image = pipeline.prepare(_image(size))
     grid = settings.windows(tuple(image.shape[1:]))
     text = functional.normalize(torch.randn(20, pipeline.clip.embed_dim), dim=1)
 
@@ -139,7 +139,7 @@ def score_by_head(head: str, quick: bool, windows: int) -> Work:
 
     clip = build_clip("asset:clip_tiny.json" if quick else "ViT-B-16", None)
     if head == "maskclip":
-        model = MaskClip(kind="probs")
+        model = MaskClip(score_type="probs")
     elif head == "dinoiser":
         model = ClipDinoiser(in_channels=clip.tower.width)
     else:
@@ -160,27 +160,27 @@ def stage(model: str, size: list[int], words: list[str], name: str) -> Work:
     from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.refine import Pamr
 
-    pipeline, picture = _load(model).pipeline, _picture(size)
+    pipeline, image_np = _load(model).pipeline, _image(size)
     vocabulary = Vocabulary.parse(words)
     if name == "words":
         pipeline.bank.cache_dir = None
-        return lambda: pipeline.bank.encode(vocabulary.queries)
-    text, image = pipeline.text(vocabulary), pipeline.prepare(picture)
-    grid = pipeline.settings.windows(tuple(image.shape[1:]))
+        return lambda: pipeline.bank.encode(vocabulary.prompts)
+    text_embeddings, image_tensor = pipeline.text_embeddings(vocabulary), pipeline.prepare(image_np)
+    grid = pipeline.settings.windows(tuple(image_tensor.shape[1:]))
     batch = pipeline.settings.window_batch
     with torch.inference_mode():
-        scores = pipeline.head(pipeline.clip, image, grid, text, batch)
-    kind = {"kind": pipeline.head.kind, "temperature": pipeline.head.decode_temperature}
+        scores = pipeline.head(pipeline.clip, image_tensor, grid, text_embeddings, batch)
+    kind = {"score_type": pipeline.head.score_type, "temperature": pipeline.head.decode_temperature}
     if name == "refine":
         pipeline.refiner = Pamr()
     stages = {
-        "prepare": lambda: pipeline.prepare(picture),
-        "score": lambda: pipeline.head(pipeline.clip, image, grid, text, batch),
+        "prepare": lambda: pipeline.prepare(image_np),
+        "score": lambda: pipeline.head(pipeline.clip, image_tensor, grid, text_embeddings, batch),
         "decode": lambda: decode(
-            scores, grid, tuple(size), query_class=vocabulary.query_class, **kind
+            scores, grid, tuple(size), prompt_class=vocabulary.prompt_class, **kind
         ),
-        "refine": lambda: pipeline(picture, vocabulary),
-        "all": lambda: pipeline(picture, vocabulary),
+        "refine": lambda: pipeline(image_np, vocabulary),
+        "all": lambda: pipeline(image_np, vocabulary),
     }
     return torch.inference_mode()(stages[name])
 
@@ -197,5 +197,5 @@ CASES: dict[str, Callable[..., Work]] = {
     "trident": trident_part,
     "stages": stage,
     "evaluation": evaluation_part,
-    "count": count_pictures,
+    "count": count_images,
 }

@@ -1,4 +1,4 @@
-"""The pieces of an evaluation: load a picture with its labels, score, decode, count."""
+"""The pieces of an evaluation: load an image with its labels, score, decode, count."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-__all__ = ["count_pictures", "evaluation_part"]
+__all__ = ["count_images", "evaluation_part"]
 
 Work = Callable[[], Any]
 
 
 def evaluation_part(part: str, model: str, classes: int, size: list[int], crop: int) -> Work:
-    """One part of the evaluation of a picture: "load", "score", "decode" or "count".
+    """One part of the evaluation of an image: "load", "score", "decode" or "count".
 
     The model is an architecture of open_clip with random numbers, which cost the same.
     """
     if part == "load":
         return _load(classes, size)
     if part == "count":
-        return count_pictures(classes, size, 1)
+        return count_images(classes, size, 1)
     from ovseg.inference.decode import decode
     from ovseg.pipeline import build_pipeline
 
     spec = {
         "backbone": {"type": "ClipBackbone", "model": model, "pretrained": None},
-        "decode_head": {"type": "MaskClipHead", "kind": "probs", "temperature": 100.0},
+        "decode_head": {"type": "MaskClipHead", "score_type": "probs", "temperature": 100.0},
         "test_cfg": {"mode": "slide", "crop_size": crop, "stride": crop // 2, "short_side": crop},
     }
     pipeline = build_pipeline(spec, cache_dir=None)
     head, clip, batch = pipeline.head, pipeline.clip, pipeline.settings.window_batch
-    image = pipeline.prepare(_picture(size))
+    image = pipeline.prepare(_image(size))
     grid = pipeline.settings.windows(tuple(image.shape[1:]))
     generator = torch.Generator().manual_seed(0)
     text = functional.normalize(torch.randn(classes, clip.embed_dim, generator=generator), dim=1)
@@ -48,12 +48,16 @@ def evaluation_part(part: str, model: str, classes: int, size: list[int], crop: 
     if part == "score":
         return score
     scores = score()
-    options = {"kind": head.kind, "temperature": head.decode_temperature, "want_scores": False}
+    options = {
+        "score_type": head.score_type,
+        "temperature": head.decode_temperature,
+        "want_scores": False,
+    }
     return torch.inference_mode()(lambda: decode(scores, grid, tuple(size), **options))
 
 
-def count_pictures(classes: int, size: list[int], pictures: int) -> Work:
-    """The counts of so many pictures, and their figures."""
+def count_images(classes: int, size: list[int], images: int) -> Work:
+    """The counts of so many images, and their figures."""
     from ovseg.evaluation.confusion import IoUCounts
     from ovseg.evaluation.scores import summary
 
@@ -62,7 +66,7 @@ def count_pictures(classes: int, size: list[int], pictures: int) -> Work:
 
     def run() -> dict[str, float]:
         counts = IoUCounts(classes, ignore=65535)
-        for _ in range(pictures):
+        for _ in range(images):
             counts.update(found, labels)
         return summary(counts.counts)
 
@@ -79,8 +83,8 @@ def _load(classes: int, size: list[int]) -> Work:
 
     init_default_scope("mmseg")
     folder = tempfile.TemporaryDirectory()
-    picture, labels = Path(folder.name, "a.jpg"), Path(folder.name, "a.png")
-    Image.fromarray(_picture(size)).save(picture, quality=95)
+    image, labels = Path(folder.name, "a.jpg"), Path(folder.name, "a.png")
+    Image.fromarray(_image(size)).save(image, quality=95)
     Image.fromarray(_labels(classes, size).astype(np.uint16)).save(labels)
     kinds = [
         {"type": "LoadImageFromFile", "imdecode_backend": "pillow"},
@@ -88,11 +92,11 @@ def _load(classes: int, size: list[int]) -> Work:
         {"type": "PackSegInputs"},
     ]
     steps = Compose([TRANSFORMS.build(kind) for kind in kinds])
-    item = {"img_path": str(picture), "seg_map_path": str(labels), "reduce_zero_label": False}
+    item = {"img_path": str(image), "seg_map_path": str(labels), "reduce_zero_label": False}
     return lambda: (steps({**item, "seg_fields": []}), folder)
 
 
-def _picture(size: list[int]) -> np.ndarray:
+def _image(size: list[int]) -> np.ndarray:
     generator = np.random.default_rng(0)
     return generator.integers(0, 256, (*size, 3), dtype=np.uint8)
 

@@ -1,4 +1,4 @@
-"""Regions of masks through CLIP's picture tower, beside a plain batch of crops."""
+"""Regions of masks through CLIP's image encoder, beside a plain batch of crops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Work = Callable[[], Any]
 
 
 def embed_regions(way: str, quick: bool, count: int, batch: int = 32) -> Work:
-    """Embed regions of one picture by ViT-B/16; random numbers cost the same.
+    """Embed regions of one image by ViT-B/16; random numbers cost the same.
 
     Ways: "plain", the tower itself on crops that are cut already, in one batch; "ours", with
     cutting, blanking and prompts; "repeated", the same where every second mask repeats another and
@@ -35,7 +35,7 @@ def embed_regions(way: str, quick: bool, count: int, batch: int = 32) -> Work:
     if way == "repeated":
         masks[1::2] = masks[::2]
         masks[: count // 16] = False
-    head = MaskAdaptedClip({"type": "GivenProposer"}, prompts=False)
+    head = MaskAdaptedClip({"type": "PrecomputedMaskProposer"}, prompts=False)
     head.mask_embedding = nn.Parameter(new_prompts(clip.tower))
 
     def run() -> Tensor:
@@ -47,6 +47,6 @@ def embed_regions(way: str, quick: bool, count: int, batch: int = 32) -> Work:
 def _ellipses(count: int, size: tuple[int, int]) -> Tensor:
     """Seeded masks (count, h, w) bool of a tenth to half of the sides."""
     y, x = (torch.linspace(0, 1, side) for side in size)
-    centre, radius = torch.rand(count, 2, 1, 1), torch.rand(count, 2, 1, 1) * 0.2 + 0.05
-    across = ((y[:, None] - centre[:, 0]) / radius[:, 0]) ** 2
-    return across + ((x - centre[:, 1]) / radius[:, 1]) ** 2 < 1
+    center, radius = torch.rand(count, 2, 1, 1), torch.rand(count, 2, 1, 1) * 0.2 + 0.05
+    across = ((y[:, None] - center[:, 0]) / radius[:, 0]) ** 2
+    return across + ((x - center[:, 1]) / radius[:, 1]) ** 2 < 1

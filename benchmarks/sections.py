@@ -52,12 +52,12 @@ class Plan:
 def text(plan: Plan) -> Iterator[Row]:
     """ADE20K's names in 80 templates: prompts cut at the longest, at full length, and cached.
 
-    Every tenth name, through the text tower of ViT-B/16: the whole list takes ten times as long.
+    Every tenth name, through the text encoder of ViT-B/16: the whole list takes ten times as long.
     """
     from ovseg.prompts.templates import load_templates
     from ovseg.prompts.vocabulary import Vocabulary
 
-    names = list(Vocabulary.builtin("ade20k").queries[:: 75 if plan.quick else 10])
+    names = list(Vocabulary.builtin("ade20k").prompts[:: 75 if plan.quick else 10])
     templates = "imagenet7" if plan.quick else "imagenet80"
     prompts = len(names) * len(load_templates(templates))
     seconds: dict[str, float] = {}
@@ -84,7 +84,7 @@ def decode(plan: Plan) -> Iterator[Row]:
 
 
 def classes(plan: Plan) -> Iterator[Row]:
-    """Very many classes on a large picture."""
+    """Very many classes on a large image."""
     count, size = (300, [60, 80]) if plan.quick else (10_000, [3000, 4000])
     if not plan.quick:
         plan = Plan(plan.model, repeats=1)
@@ -93,7 +93,7 @@ def classes(plan: Plan) -> Iterator[Row]:
 
 
 def windows(plan: Plan) -> Iterator[Row]:
-    """Windows of one picture one by one and in batches."""
+    """Windows of one image one by one and in batches."""
     size, crop = ([64, 96], 64) if plan.quick else ([448, 896], 224)
     for batch in (1, 2) if plan.quick else (1, 2, 4, 8, 16):
         options = {"model": plan.model, "size": size, "crop": crop, "batch": batch}
@@ -170,7 +170,7 @@ def regions(plan: Plan) -> Iterator[Row]:
 
 
 def stages(plan: Plan) -> Iterator[Row]:
-    """The stages of the pipeline on one picture; "refine" is all of it with PAMR."""
+    """The stages of the pipeline on one image; "refine" is all of it with PAMR."""
     size = [48, 64] if plan.quick else [480, 640]
     words = ["sky", "house; home", "tree", "grass", "road", "car"]
     for name in ("load", "words", "prepare", "score", "decode", "all", "refine"):
@@ -182,7 +182,7 @@ def evaluation(plan: Plan) -> Iterator[Row]:
     """Parts of an ADE20K evaluation beside MaskCLIP ViT-B/16; the metric at few and many classes.
 
     `of score` is the time against that of the model. The last rows' peaks show that memory does not
-    grow with the pictures.
+    grow with the images.
     """
     size = [48, 64] if plan.quick else [512, 683]
     model, crop = ("asset:clip_tiny.json", 64) if plan.quick else ("ViT-B-16", 448)
@@ -194,13 +194,13 @@ def evaluation(plan: Plan) -> Iterator[Row]:
         share = {"of score": round(row["seconds"] / score, 4)} if score and "seconds" in row else {}
         yield {**row, **share}
     for classes in (19, 847):
-        options = {"classes": classes, "size": size, "pictures": 5}
-        case = f"count 5 pictures, {classes} classes"
+        options = {"classes": classes, "size": size, "images": 5}
+        case = f"count 5 images, {classes} classes"
         yield plan.row("evaluation", case, options, work="count", classes=classes)
-    for pictures in (2, 20) if plan.quick else (20, 200):
-        options = {"classes": 150, "size": [32, 32], "pictures": pictures}
-        case = f"count {pictures} small pictures"
-        yield plan.row("evaluation", case, options, work="count", pictures=pictures)
+    for images in (2, 20) if plan.quick else (20, 200):
+        options = {"classes": 150, "size": [32, 32], "images": images}
+        case = f"count {images} small images"
+        yield plan.row("evaluation", case, options, work="count", images=images)
 
 
 def cli(plan: Plan) -> Iterator[Row]:
@@ -209,14 +209,14 @@ def cli(plan: Plan) -> Iterator[Row]:
     from PIL import Image
 
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "picture.png"
-        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(picture)
-        command = [sys.executable, "-X", "importtime", "-m", "ovseg", "segment", str(picture)]
+        image = Path(folder) / "image.png"
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(image)
+        command = [sys.executable, "-X", "importtime", "-m", "ovseg", "segment", str(image)]
         command += ["-c", "sky, house", "-m", plan.model, "-o", str(Path(folder) / "out")]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         seconds = time.perf_counter() - start
-    about: Row = {"section": "cli", "case": "ovseg segment, one picture"}
+    about: Row = {"section": "cli", "case": "ovseg segment, one image"}
     if done.returncode:
         yield {**about, "failed": done.stderr.strip().splitlines()[-1]}
         return

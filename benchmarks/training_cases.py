@@ -15,14 +15,14 @@ _FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend
 
 
 def train_step(way: str, quick: bool) -> Callable[[], Any]:
-    """Losses and gradients of one picture of 560 pixels with four regions.
+    """Losses and gradients of one image of 560 pixels with four regions.
 
     The student and the teacher of the crops are CLIP ViT-B/16, the vision foundation model is DINO
     ViT-B/16. Random numbers cost the same as trained ones.
 
     Args:
         way: "sdpa", or "naive": every block keeps a matrix of tokens x tokens for every head.
-        quick: tiny models and pictures.
+        quick: tiny models and images.
     """
     from ovseg.heads import DeClip
     from ovseg.models.clip import build_clip
@@ -42,7 +42,7 @@ def train_step(way: str, quick: bool) -> Callable[[], Any]:
     sample = SimpleNamespace(
         boxes=torch.cat([corners, corners + 0.5], dim=1),
         crops=torch.rand(4, 3, crop, crop, generator=generator) * 255,
-        vfm_picture=images[0] * 255,
+        vfm_image=images[0] * 255,
         img_path="",
     )
 

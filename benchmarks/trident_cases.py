@@ -15,11 +15,11 @@ PARTS = ("clip", "dino", "sam", "trident")
 
 
 def trident_part(part: str, size: list[int], quick: bool) -> Callable[[], Any]:
-    """One picture through CLIP, DINO or SAM alone, or through all of Trident with decode.
+    """One image through CLIP, DINO or SAM alone, or through all of Trident with decode.
 
     Args:
         part: one of `PARTS`; an encoder alone sees what it sees in Trident, and runs to its end.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
         quick: the bundled tiny towers in place of ViT-B/16, DINO ViT-B/16 and SAM ViT-B.
     """
     from ovseg.inference.windows import window_batches
@@ -47,19 +47,25 @@ def trident_part(part: str, size: list[int], quick: bool) -> Callable[[], Any]:
         },
     }
     pipeline = build_pipeline(spec, cache_dir=None)
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    words = Vocabulary.builtin("ade20k")
-    text = functional.normalize(torch.randn(len(words.queries), pipeline.clip.embed_dim), dim=1)
-    pipeline.text = lambda _: text
-    image = pipeline.head.fit(pipeline.clip, pipeline.prepare(picture), (side, side))
-    grid = pipeline.settings.windows(tuple(image.shape[1:]))
-    windows = [some for _, some in window_batches(image, grid, pipeline.settings.window_batch)]
+    image_np = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    vocabulary = Vocabulary.builtin("ade20k")
+    text = functional.normalize(
+        torch.randn(len(vocabulary.prompts), pipeline.clip.embed_dim), dim=1
+    )
+    pipeline.text_embeddings = lambda _: text
+    image_tensor = pipeline.head.resize_input(
+        pipeline.clip, pipeline.prepare(image_np), (side, side)
+    )
+    grid = pipeline.settings.windows(tuple(image_tensor.shape[1:]))
+    windows = [
+        some for _, some in window_batches(image_tensor, grid, pipeline.settings.window_batch)
+    ]
     tower = pipeline.head.sam_tower
-    pixels = tower.prepare(picture, pipeline.clip.patch_size).pixels
+    pixels = tower.prepare(image_np, pipeline.clip.patch_size).pixels
 
     def encode_again() -> Any:
         tower._last = None
-        return pipeline(picture, words, want_scores=False)
+        return pipeline(image_np, vocabulary, want_scores=False)
 
     parts: dict[str, Callable[[], Any]] = {
         "clip": lambda: [pipeline.clip.encode_image(some) for some in windows],

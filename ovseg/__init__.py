@@ -1,4 +1,4 @@
-"""Open-vocabulary segmentation: pictures and words in, label maps out.
+"""Open-vocabulary segmentation: images and words in, label maps out.
 
     import ovseg
 

@@ -55,7 +55,7 @@ class OvsegError(Exception):
 
 
 class InputError(OvsegError):
-    """A picture, array or output place cannot be used."""
+    """An image, array or output place cannot be used."""
 
 
 class PromptError(OvsegError):

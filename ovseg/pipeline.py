@@ -1,4 +1,4 @@
-"""The one inference path: picture, windows, read-out, words, decode, refiner; plain torch."""
+"""The one inference path: image, windows, read-out, words, decode, refiner; plain torch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.heads.base import Head, score_picture
+from ovseg.heads.base import Head, score_image
 from ovseg.images.rgb import require_rgb, to_pixels
-from ovseg.inference.decode import Decoded, PictureMaps, decode
+from ovseg.inference.decode import Decoded, ImageMaps, decode
 from ovseg.inference.memory import within_memory
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.settings import InferenceSettings
@@ -26,20 +26,20 @@ from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
-from ovseg.utils.plain_data import arguments_of, build, check_keys, options_of
+from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
 from ovseg.weights.read import hash_state
 
 __all__ = ["Pipeline", "build_pipeline", "usable_precision"]
 
-Words = str | Sequence[str] | Vocabulary
+ClassNames = str | Sequence[str] | Vocabulary
 T = TypeVar("T")
 
 _TEXTS_KEPT = 8
-_FEW_NUMBERS = 1 << 16
+_FEW_ELEMENTS = 1 << 16
 
 
 class Pipeline:
-    """Everything between a picture with words and a label for every pixel.
+    """Everything between an image with words and a label for every pixel.
 
     Args:
         clip: the encoder.
@@ -67,7 +67,7 @@ class Pipeline:
         head.check(clip)
         self.head = head.eval().to(clip.mean.device)
         if refiner is not None:
-            refiner = refiner.share(head, clip.patch_size).eval().to(self.device)
+            refiner = refiner.share_sam_encoder(head, clip.patch_size).eval().to(self.device)
         self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
@@ -97,22 +97,22 @@ class Pipeline:
             "weights_hash": clip.weights_hash,
             "head_weights_hash": hash_state(state) if state else None,
             "normalization": clip.normalization,
-            "pad": clip.pad,
+            "pad_mode": clip.pad_mode,
             "position_rule": clip.tower.position_rule,
             "precision": str(clip.dtype).removeprefix("torch."),
-            "decode_head": options_of(self.head, HEADS),
-            "refiner": None if self.refiner is None else options_of(self.refiner, REFINERS),
+            "decode_head": to_config(self.head, HEADS),
+            "refiner": None if self.refiner is None else to_config(self.refiner, REFINERS),
             "refiner_weights_hash": None if self.refiner is None else self.refiner.weights_hash,
             "templates": str(templates) if isinstance(templates, (str, Path)) else list(templates),
             "template_count": len(self.bank.templates),
             **asdict(self.settings),
         }
 
-    def prepare(self, picture: np.ndarray) -> Tensor:
-        """Resize a picture to the network's size, bilinearly on uint8.
+    def prepare(self, image: np.ndarray) -> Tensor:
+        """Resize an image to the network's size, bilinearly on uint8.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
 
         Returns:
             (3, H', W') float32 in [0, 1], on the CPU.
@@ -120,21 +120,21 @@ class Pipeline:
         Raises:
             InputError: no such array.
         """
-        require_rgb(picture)
-        height, width = self.settings.network_size(picture.shape[:2])
-        if (height, width) != picture.shape[:2]:
-            picture = _resize(picture, (height, width), self.settings.resize)
-        return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+        require_rgb(image)
+        height, width = self.settings.network_size(image.shape[:2])
+        if (height, width) != image.shape[:2]:
+            image = _resize(image, (height, width), self.settings.resize)
+        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
 
-    def text(self, vocabulary: Vocabulary) -> Tensor:
-        """Return the unit vectors (Q, E) of a vocabulary's queries; recent ones are kept.
+    def text_embeddings(self, vocabulary: Vocabulary) -> Tensor:
+        """Return the unit vectors (Q, E) of a vocabulary's prompts; recent ones are kept.
 
         Queries that the head adds of its own come last.
 
         Raises:
-            PromptError: a query that cannot be encoded.
+            PromptError: a prompt that cannot be encoded.
         """
-        key = vocabulary.queries + self.head.extra_queries(vocabulary)
+        key = vocabulary.prompts + self.head.extra_prompts(vocabulary)
         if key not in self._texts:
             self._texts[key] = self.bank.encode(key)
         self._texts.move_to_end(key)
@@ -143,62 +143,64 @@ class Pipeline:
         return self._texts[key].to(self.device)
 
     def __call__(
-        self, picture: np.ndarray, vocabulary: Words, *, want_scores: bool = True
+        self, image_np: np.ndarray, vocabulary: ClassNames, *, want_scores: bool = True
     ) -> Decoded:
-        """Label every pixel of a picture.
+        """Label every pixel of an image.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image_np: (H, W, 3) uint8 RGB.
             vocabulary: the classes.
             want_scores: also return probabilities.
 
         Raises:
-            InputError: the picture is no such array.
+            InputError: the image is no such array.
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        image = self.prepare(picture)
+        image_tensor = self.prepare(image_np)
         return self.predict(
-            image, vocabulary, picture.shape[:2], picture=picture, want_scores=want_scores
+            image_tensor, vocabulary, image_np.shape[:2], image_np=image_np, want_scores=want_scores
         )
 
     @torch.inference_mode()
     def predict(
         self,
-        image: Tensor,
-        vocabulary: Words,
+        image_tensor: Tensor,
+        vocabulary: ClassNames,
         out_size: tuple[int, int],
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
         *,
         want_scores: bool = True,
     ) -> Decoded:
-        """Label every pixel of a picture that has the network's size already.
+        """Label every pixel of an image that has the network's size already.
 
         Args:
-            image: (3, H', W') RGB in [0, 1].
+            image_tensor: (3, H', W') RGB in [0, 1].
             vocabulary: the classes.
             out_size: (H, W) of the result.
-            picture: (H, W, 3) uint8 RGB, of the result's size, for a refiner or a head that looks
-                at it; None makes it from `image`.
+            image_np: (H, W, 3) uint8 RGB, of the result's size, for a refiner or a head that looks
+                at it; None makes it from `image_tensor`.
             want_scores: also return probabilities.
 
         Raises:
-            InputError: another shape, or values that are no picture's.
+            InputError: another shape, or values that are no image's.
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        _check_image(image)
+        _check_image(image_tensor)
         vocabulary = Vocabulary.parse(vocabulary)
         out_size = tuple(out_size)
-        text = self.text(vocabulary)
+        text_embeddings = self.text_embeddings(vocabulary)
         background = vocabulary.background or 0
         threshold = self.settings.threshold
-        picture = self._picture(image, out_size, picture)
+        image_np = self._image(image_tensor, out_size, image_np)
 
-        def attempt(pieces: tuple[int, int | None]) -> Decoded:
-            batch, numbers = pieces
-            options = self._decode_options(vocabulary, numbers)
-            scores, grid = self._scores(image, text, vocabulary, batch, out_size, picture)
+        def attempt(chunk: tuple[int, int | None]) -> Decoded:
+            batch, max_elements = chunk
+            options = self._decode_options(vocabulary, max_elements)
+            scores, grid = self._scores(
+                image_tensor, text_embeddings, vocabulary, batch, out_size, image_np
+            )
             found = decode(
                 scores,
                 grid,
@@ -210,112 +212,114 @@ class Pipeline:
             )
             if self.refiner is None:
                 return found
-            wanted = PictureMaps(scores, grid, out_size, options)
+            wanted = ImageMaps(scores, grid, out_size, options)
             return self.refiner.refine(
-                picture, found, wanted, threshold=threshold, background=background
+                image_np, found, wanted, threshold=threshold, background=background
             )
 
-        return self._within_memory(attempt, image, len(text), out_size)
+        return self._within_memory(attempt, image_tensor, len(text_embeddings), out_size)
 
     @torch.inference_mode()
     def probabilities(
         self,
-        image: Tensor,
-        vocabulary: Words,
+        image_tensor: Tensor,
+        vocabulary: ClassNames,
         out_size: tuple[int, int],
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> Tensor:
         """Return the probability (K, H, W) of every class, before threshold and refiner.
 
         For other programs that want whole maps; labels are to be had for far less memory.
 
         Args:
-            image: (3, H', W') RGB in [0, 1].
+            image_tensor: (3, H', W') RGB in [0, 1].
             vocabulary: the classes.
             out_size: (H, W) of the result.
-            picture: as in `predict`.
+            image_np: as in `predict`.
 
         Raises:
-            InputError: another shape, or values that are no picture's.
+            InputError: another shape, or values that are no image's.
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        _check_image(image)
+        _check_image(image_tensor)
         vocabulary = Vocabulary.parse(vocabulary)
         out_size = tuple(out_size)
-        text = self.text(vocabulary)
-        picture = self._picture(image, out_size, picture)
+        text_embeddings = self.text_embeddings(vocabulary)
+        image_np = self._image(image_tensor, out_size, image_np)
 
-        def attempt(pieces: tuple[int, int | None]) -> Tensor:
-            batch, numbers = pieces
-            scores, grid = self._scores(image, text, vocabulary, batch, out_size, picture)
+        def attempt(chunk: tuple[int, int | None]) -> Tensor:
+            batch, max_elements = chunk
+            scores, grid = self._scores(
+                image_tensor, text_embeddings, vocabulary, batch, out_size, image_np
+            )
             classes = range(len(vocabulary.classes))
-            options = self._decode_options(vocabulary, numbers)
-            return PictureMaps(scores, grid, out_size, options)(classes)
+            options = self._decode_options(vocabulary, max_elements)
+            return ImageMaps(scores, grid, out_size, options)(classes)
 
-        return self._within_memory(attempt, image, len(text), out_size)
+        return self._within_memory(attempt, image_tensor, len(text_embeddings), out_size)
 
-    def _picture(
-        self, image: Tensor, out_size: tuple[int, int], picture: np.ndarray | None
+    def _image(
+        self, image_tensor: Tensor, out_size: tuple[int, int], image_np: np.ndarray | None
     ) -> np.ndarray | None:
-        """Return the picture that a refiner or the head looks at; None where nobody does."""
-        if picture is None and (self.refiner is not None or self.head.wants_picture):
-            return _picture_of(image, out_size)
-        return picture
+        """Return the image that a refiner or the head looks at; None where nobody does."""
+        if image_np is None and (self.refiner is not None or self.head.wants_image):
+            return _image_of(image_tensor, out_size)
+        return image_np
 
     def _scores(
         self,
-        image: Tensor,
-        text: Tensor,
+        image_tensor: Tensor,
+        text_embeddings: Tensor,
         vocabulary: Vocabulary,
         batch: int,
         out_size: tuple[int, int],
-        picture: np.ndarray | None,
+        image_np: np.ndarray | None,
     ) -> tuple[ScoreGrid, WindowGrid]:
         """Return the scores, and the windows that they lie in for decode."""
-        image = image.to(self.device)
-        return score_picture(
+        image_tensor = image_tensor.to(self.device)
+        return score_image(
             self.head,
             self.clip,
-            image,
+            image_tensor,
             self.settings,
-            text,
+            text_embeddings,
             out_size,
             batch=batch,
             vocabulary=vocabulary,
-            picture=picture,
+            image_np=image_np,
         )
 
-    def _decode_options(self, vocabulary: Vocabulary, numbers: int | None) -> dict[str, Any]:
+    def _decode_options(self, vocabulary: Vocabulary, max_elements: int | None) -> dict[str, Any]:
         return {
-            "query_class": vocabulary.query_class,
-            "kind": self.head.kind,
+            "prompt_class": vocabulary.prompt_class,
+            "score_type": self.head.score_type,
             "temperature": self.head.decode_temperature,
-            "align": self.settings.align,
-            "numbers": numbers,
+            "cell_alignment": self.settings.cell_alignment,
+            "max_elements": max_elements,
         }
 
     def _within_memory(
         self,
         attempt: Callable[[tuple[int, int | None]], T],
         image: Tensor,
-        queries: int,
+        prompts: int,
         out_size: tuple[int, int],
     ) -> T:
         """Try as set, then decode in small pieces, then also go window by window."""
         batch = self.settings.window_batch
         return within_memory(
             attempt,
-            [(batch, None), (batch, _FEW_NUMBERS), (1, _FEW_NUMBERS)],
-            f"{out_size[0]} x {out_size[1]} pixels, {queries} queries, {self.device}",
-            self._estimate(image, queries, out_size),
+            [(batch, None), (batch, _FEW_ELEMENTS), (1, _FEW_ELEMENTS)],
+            f"{out_size[0]} x {out_size[1]} pixels, {prompts} prompts, {self.device}",
+            self._estimate(image, prompts, out_size),
         )
 
-    def _estimate(self, image: Tensor, queries: int, out_size: tuple[int, int]) -> int:
-        """Bytes that one picture needs at least, roughly."""
+    def _estimate(self, image: Tensor, prompts: int, out_size: tuple[int, int]) -> int:
+        """Bytes that one image needs at least, roughly."""
         grid = self.settings.windows(tuple(image.shape[1:]))
         cells = len(grid) * grid.crop[0] * grid.crop[1] // self.clip.patch_size**2
-        features = cells * self.clip.embed_dim * 3 + queries * self.clip.embed_dim
+        features = cells * self.clip.embed_dim * 3 + prompts * self.clip.embed_dim
         return 4 * (image.numel() + features + 2 * out_size[0] * out_size[1])
 
 
@@ -347,7 +351,7 @@ def build_pipeline(
         >>> tiny = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": None}
         >>> head = {"type": "MaskClipHead", "temperature": 40.0}
         >>> pipeline = build_pipeline({"backbone": tiny, "decode_head": head})
-        >>> pipeline.protocol()["decode_head"]["readout"]
+        >>> pipeline.protocol()["decode_head"]["attention_mode"]
         'value'
     """
     keys = ["type", "backbone", "decode_head", "refiner", "templates", "vocabulary", "test_cfg"]
@@ -359,15 +363,15 @@ def build_pipeline(
     settings = InferenceSettings.from_mapping(spec.get("test_cfg"))
     wanted = spec.get("refiner")
     if wanted is not None:
-        arguments_of(wanted, REFINERS, "refiner")
-    backbone = arguments_of(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
+        resolve_type(wanted, REFINERS, "refiner")
+    backbone = resolve_type(spec.get("backbone"), {"ClipBackbone": build_clip}, "backbone")[1]
     for reserved in ("device", "precision"):
         if reserved in backbone:
             raise ConfigError(
                 f"{reserved} is no matter of the model", where="backbone", fix="leave it out"
             )
     head = build(spec.get("decode_head"), HEADS, "decode_head")
-    options_of(head, HEADS)  # what the protocol will ask for: now, not after hours of evaluation
+    to_config(head, HEADS)  # what the protocol will ask for: now, not after hours of evaluation
     precision = usable_precision(precision, device)
     refiner = None
     if wanted is not None:
@@ -407,16 +411,17 @@ def usable_precision(precision: str, device: str | torch.device) -> str:
 
 def _check_padding(clip: ClipEncoder, settings: InferenceSettings) -> None:
     """Refuse padding around windows of which decode knows nothing, and the reverse."""
-    if (clip.pad == "around") != (settings.align == "around"):
+    if (clip.pad_mode == "around") != (settings.cell_alignment == "around"):
         raise ConfigError(
-            f"the encoder pads {clip.pad!r}, the windows are aligned {settings.align!r}",
-            where="backbone.pad, test_cfg.align",
+            f"the encoder pads {clip.pad_mode!r}, "
+            f"the windows are aligned {settings.cell_alignment!r}",
+            where="backbone.pad_mode, test_cfg.cell_alignment",
             expected="around for both or for neither",
         )
 
 
 def _check_image(image: Tensor) -> None:
-    """Refuse what is no picture in [0, 1]."""
+    """Refuse what is no image in [0, 1]."""
     if image.ndim != 3 or image.shape[0] != 3 or not image.numel():
         raise InputError(f"image of shape {tuple(image.shape)}", expected="(3, H, W), not empty")
     bad = ~torch.isfinite(image)
@@ -431,24 +436,24 @@ def _check_image(image: Tensor) -> None:
     if low < -0.01 or high > 1.01:
         raise InputError(
             f"values from {float(low):.3g} to {float(high):.3g} in the image",
-            expected="RGB from 0 to 1, not normalised",
+            expected="RGB from 0 to 1, not normalized",
         )
 
 
-def _resize(picture: np.ndarray, size: tuple[int, int], rule: str) -> np.ndarray:
+def _resize(image: np.ndarray, size: tuple[int, int], rule: str) -> np.ndarray:
     """Resize (H, W, 3) uint8 to `size` by the rule of a library."""
     if rule == "pillow":
         from PIL import Image
 
-        seen = Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR)
+        seen = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
         return np.array(seen)
     import cv2
 
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _picture_of(image: Tensor, size: tuple[int, int]) -> np.ndarray:
-    picture = to_pixels(image)
-    if picture.shape[:2] == size:
-        return picture
-    return _resize(picture, size, "opencv")
+def _image_of(image_tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
+    image_np = to_pixels(image_tensor)
+    if image_np.shape[:2] == size:
+        return image_np
+    return _resize(image_np, size, "opencv")

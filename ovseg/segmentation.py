@@ -1,4 +1,4 @@
-"""What segmenting a picture gives: a class for every pixel, ready to look at and to store."""
+"""What segmenting an image gives: a class for every pixel, ready to look at and to store."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["Segmentation"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Segmentation:
-    """The class of every pixel of one picture.
+    """The class of every pixel of one image.
 
     Args:
         labels: (H, W) integers, indices into `classes`; others mean "no class" (ignore).
         classes: label of each class.
         scores: (H, W) float32 in [0, 1], the winning class's score, or None.
-        picture: (H, W, 3) uint8 RGB that was segmented, or None.
-        palette: RGB colour of each class; None takes distinct colours.
-        source: the picture's name.
-        notes: what was done to the picture when it was read.
+        image: (H, W, 3) uint8 RGB that was segmented, or None.
+        palette: RGB color of each class; None takes distinct colors.
+        source: the image's name.
+        notes: what was done to the image when it was read.
 
     Raises:
         InputError: the arrays do not fit together.
@@ -48,7 +48,7 @@ class Segmentation:
     labels: np.ndarray
     classes: tuple[str, ...]
     scores: np.ndarray | None = None
-    picture: np.ndarray | None = None
+    image: np.ndarray | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
     source: str = "<array>"
     notes: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Segmentation:
                 where=self.source,
                 expected="an (H, W) integer array with at least one pixel",
             )
-        for name, shape in (("scores", self.labels.shape), ("picture", (*self.labels.shape, 3))):
+        for name, shape in (("scores", self.labels.shape), ("image", (*self.labels.shape, 3))):
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise InputError(
@@ -71,9 +71,9 @@ class Segmentation:
                 )
         if self.palette is not None and len(self.palette) < len(self.classes):
             raise ConfigError(
-                f"{len(self.palette)} colours for {len(self.classes)} classes",
+                f"{len(self.palette)} colors for {len(self.classes)} classes",
                 where="palette",
-                expected="a colour for every class",
+                expected="a color for every class",
             )
 
     def __repr__(self) -> str:
@@ -87,29 +87,29 @@ class Segmentation:
         return _png(self.overlay(legend=True))
 
     @property
-    def colours(self) -> tuple[tuple[int, int, int], ...]:
-        """RGB colour of each class: the palette, or distinct ones."""
+    def colors(self) -> tuple[tuple[int, int, int], ...]:
+        """RGB color of each class: the palette, or distinct ones."""
         if self.palette is not None:
             return self.palette[: len(self.classes)]
-        from ovseg.visualize.palette import distinct_colours
+        from ovseg.visualize.palette import distinct_colors
 
-        return distinct_colours(len(self.classes))
+        return distinct_colors(len(self.classes))
 
     def counts(self) -> dict[str, int]:
         """Number of pixels of each class that occurs, largest first."""
         return {self.classes[index]: count for index, count in self._present()}
 
     def shares(self) -> dict[str, float]:
-        """Part of the picture (0..1) of each class that occurs, largest first."""
+        """Part of the image (0..1) of each class that occurs, largest first."""
         return {name: count / self.labels.size for name, count in self.counts().items()}
 
     def overlay(self, alpha: float = 0.5, *, legend: bool = False) -> np.ndarray:
-        """The picture under the colours of its classes.
+        """The image under the colors of its classes.
 
         Args:
-            alpha: weight of the colours, from 0 (picture only) to 1 (colours only).
+            alpha: weight of the colors, from 0 (image only) to 1 (colors only).
             legend: write the classes that occur onto their regions and list them, largest
-                first; the result is then larger than the picture.
+                first; the result is then larger than the image.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -117,12 +117,12 @@ class Segmentation:
         Raises:
             ConfigError: `alpha` lies outside [0, 1].
         """
-        from ovseg.visualize.overlay import blend, explained
+        from ovseg.visualize.overlay import explained, overlay_labels
 
         if not legend:
-            return blend(self.picture, self.labels, self.colours, alpha=alpha)
+            return overlay_labels(self.image, self.labels, self.colors, alpha=alpha)
         return explained(
-            self.picture, self.labels, self.colours, self.classes, self._present(), alpha=alpha
+            self.image, self.labels, self.colors, self.classes, self._present(), alpha=alpha
         )
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ class Segmentation:
     def save(
         self,
         folder: str | os.PathLike[str],
-        name: str = "picture",
+        name: str = "image",
         formats: Sequence[str] = ("label", "palette", "overlay"),
     ) -> list[Path]:
         """Write the result into a folder; every file appears whole or not at all.
@@ -170,7 +170,7 @@ class Segmentation:
             name: start of the file names; `/` makes folders below `folder`.
             formats: which of "label" (`.label.png`, class indices, 8 bit, 16 bit above 255
                 classes; 255 or 65535 where there is no class), "palette" (`.palette.png`, indices
-                with colours, left out above 256 classes), "overlay" (`.overlay.png`, with a
+                with colors, left out above 256 classes), "overlay" (`.overlay.png`, with a
                 legend) and "coco" (`.coco.json`).
 
         Returns:
@@ -211,7 +211,7 @@ class Segmentation:
         image = Image.fromarray(self._stored(np.uint16 if deep else np.uint8))
         if kind == "palette":
             table = np.full((256, 3), 128, np.uint8)  # all 256, else Pillow packs the indices
-            table[: len(self.classes)] = self.colours
+            table[: len(self.classes)] = self.colors
             image.putpalette(table.tobytes())
         buffer = io.BytesIO()
         image.save(buffer, "PNG")
@@ -241,10 +241,10 @@ class Segmentation:
 
 
 def _png(image: np.ndarray) -> bytes:
-    """RGB picture as PNG; OpenCV's quick filter, since overlays are large and looked at once."""
+    """RGB image as PNG; OpenCV's quick filter, since overlays are large and looked at once."""
     import cv2
 
     good, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not good:
-        raise InputError(f"a picture of shape {image.shape} cannot be written as PNG")
+        raise InputError(f"an image of shape {image.shape} cannot be written as PNG")
     return data.tobytes()

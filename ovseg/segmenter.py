@@ -1,4 +1,4 @@
-"""The model as people use it: load once, then segment any picture by any words."""
+"""The model as people use it: load once, then segment any image by any words."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, overload
 from ovseg.errors import CheckpointError
 from ovseg.registry import HEADS
 from ovseg.utils.devices import choose_device, choose_precision
-from ovseg.zoo import MODELS, Weights, entry
+from ovseg.zoo import MODELS, Weights, model_entry
 from ovseg.zoo.config_files import SUFFIXES, foreign_program, read_model_spec
 from ovseg.zoo.refiners import refiner_spec, refiner_weights
 
 if TYPE_CHECKING:
     from ovseg.heads.base import Head
-    from ovseg.images import PictureSource, ReadOptions
+    from ovseg.images import ImageSource, ReadOptions
     from ovseg.pipeline import Pipeline
     from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.segmentation import Segmentation
@@ -29,7 +29,7 @@ __all__ = [
     "head_class",
     "load",
     "model_spec",
-    "place_weights",
+    "route_weights",
 ]
 
 
@@ -55,8 +55,8 @@ class Segmenter:
     @overload
     def segment(
         self,
-        picture: PictureSource,
-        classes: str | Sequence[str] | Vocabulary,
+        image: ImageSource,
+        class_names: str | Sequence[str] | Vocabulary,
         *,
         background: str = ...,
         options: ReadOptions | None = ...,
@@ -66,8 +66,8 @@ class Segmenter:
     @overload
     def segment(
         self,
-        picture: list[PictureSource] | tuple[PictureSource, ...],
-        classes: str | Sequence[str] | Vocabulary,
+        image: list[ImageSource] | tuple[ImageSource, ...],
+        class_names: str | Sequence[str] | Vocabulary,
         *,
         background: str = ...,
         options: ReadOptions | None = ...,
@@ -76,48 +76,48 @@ class Segmenter:
 
     def segment(
         self,
-        picture: Any,
-        classes: str | Sequence[str] | Vocabulary,
+        image: Any,
+        class_names: str | Sequence[str] | Vocabulary,
         *,
         background: str = "none",
         options: ReadOptions | None = None,
         palette: Sequence[tuple[int, int, int]] | None = None,
     ) -> Segmentation | list[Segmentation]:
-        """Label every pixel of a picture, or of each picture of a list.
+        """Label every pixel of an image, or of each image of a list.
 
         Args:
-            picture: path, PIL image or (H, W, 3) uint8 RGB array; a list gives a list.
-            classes: names such as `["sky", "house; home"]` (`;` between synonyms), one text
+            image: path, PIL image or (H, W, 3) uint8 RGB array; a list gives a list.
+            class_names: names such as `["sky", "house; home"]` (`;` between synonyms), one text
                 `"sky, house; home"`, a file, a built-in list such as `"ade20k"`, or a
                 `Vocabulary`.
             background: "none", "auto" (adds a class of generic surroundings) or names that make
                 up the background, such as `"wall; floor"`. A model with a threshold needs a
                 background class, so then "none" means "auto".
-            options: how pictures are read.
-            palette: an RGB colour a class for drawings.
+            options: how images are read.
+            palette: an RGB color a class for drawings.
 
         Returns:
-            A `Segmentation` with labels of the upright picture's size.
+            A `Segmentation` with labels of the upright image's size.
 
         Raises:
-            InputError: the picture cannot be used.
+            InputError: the image cannot be used.
             PromptError: the classes cannot be used.
             RuntimeLimitError: memory is not enough.
         """
-        vocabulary = self.vocabulary(classes, background)
-        if isinstance(picture, (list, tuple)):
-            return [self._segment(one, vocabulary, options, palette) for one in picture]
-        return self._segment(picture, vocabulary, options, palette)
+        vocabulary = self.vocabulary(class_names, background)
+        if isinstance(image, (list, tuple)):
+            return [self._segment(one, vocabulary, options, palette) for one in image]
+        return self._segment(image, vocabulary, options, palette)
 
     def vocabulary(
-        self, classes: str | Sequence[str] | Vocabulary, background: str = "none"
+        self, class_names: str | Sequence[str] | Vocabulary, background: str = "none"
     ) -> Vocabulary:
         """Return the vocabulary that `segment` uses for these arguments.
 
         Raises:
             PromptError: the classes cannot be used.
         """
-        return choose_vocabulary(classes, background, threshold=self.threshold)
+        return choose_vocabulary(class_names, background, threshold=self.threshold)
 
     def prepare(
         self,
@@ -126,18 +126,18 @@ class Segmenter:
         strict: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Encode the words ahead of the first picture; later use finds them ready.
+        """Encode the words ahead of the first image; later use finds them ready.
 
         Args:
             vocabulary: the words.
-            strict: refuse words that are too long for the text tower instead of cutting them.
+            strict: refuse words that are too long for the text encoder instead of cutting them.
             progress: called with the number of words done and of all.
 
         Raises:
             PromptError: words that cannot be encoded.
         """
-        self.pipeline.bank.encode(vocabulary.queries, strict=strict, progress=progress)
-        self.pipeline.text(vocabulary)
+        self.pipeline.bank.encode(vocabulary.prompts, strict=strict, progress=progress)
+        self.pipeline.text_embeddings(vocabulary)
 
     @property
     def threshold(self) -> float:
@@ -155,19 +155,19 @@ class Segmenter:
         options: ReadOptions | None,
         palette: Sequence[tuple[int, int, int]] | None,
     ) -> Segmentation:
-        from ovseg.images import ReadOptions, read_picture
+        from ovseg.images import ReadOptions, read_image
         from ovseg.segmentation import Segmentation
 
-        picture = read_picture(source, options or ReadOptions())
-        decoded = self.pipeline(picture.pixels, vocabulary)
+        image = read_image(source, options or ReadOptions())
+        decoded = self.pipeline(image.pixels, vocabulary)
         return Segmentation(
             labels=decoded.labels,
             classes=vocabulary.classes,
             scores=decoded.scores,
-            picture=picture.pixels,
+            image=image.pixels,
             palette=palette,
-            source=picture.source,
-            notes=picture.notes,
+            source=image.source,
+            notes=image.notes,
         )
 
 
@@ -193,7 +193,7 @@ def load(
             the file tell.
         device: "auto" (the best there is), "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto" (fp32 on CPU, bf16 on GPU), "fp32", "bf16" or "fp16".
-        refine: "pamr" sharpens the borders by the picture's colours, "sam" asks SAM for the outline
+        refine: "pamr" sharpens the borders by the image's colors, "sam" asks SAM for the outline
             of every region, "none" does nothing; None leaves it to the model.
         test_cfg: test settings to change, for example `{"threshold": 0.3}`.
         strict: refuse settings that would otherwise be mended with a warning.
@@ -220,14 +220,14 @@ def load(
         pipeline = build_pipeline(spec, device=device, precision=precision, strict=strict)
     except CheckpointError as error:
         if name in MODELS and checkpoint is None:
-            weights = (*entry(name).weights, *refiner_weights(spec.get("refiner")))
+            weights = (*model_entry(name).weights, *refiner_weights(spec.get("refiner")))
             raise _with_source(error, weights) from error
         raise
     return Segmenter(pipeline, name=name, device=device, precision=precision)
 
 
 def choose_vocabulary(
-    classes: str | Sequence[str] | Vocabulary,
+    class_names: str | Sequence[str] | Vocabulary,
     background: str = "none",
     *,
     threshold: float = 0.0,
@@ -236,7 +236,7 @@ def choose_vocabulary(
     """Return the vocabulary for what a caller gave, with its background class.
 
     Args:
-        classes: as for `Segmenter.segment`.
+        class_names: as for `Segmenter.segment`.
         background: "none", "auto" or names. Doubtful pixels need a class to go to, so with a
             threshold "none" means "auto".
         threshold: the model's threshold.
@@ -247,7 +247,7 @@ def choose_vocabulary(
     """
     from ovseg.prompts.vocabulary import Vocabulary
 
-    vocabulary = Vocabulary.parse(classes, merge_duplicates=merge_duplicates)
+    vocabulary = Vocabulary.parse(class_names, merge_duplicates=merge_duplicates)
     if background == "none" and threshold > 0:
         background = "auto"
     return vocabulary.with_background(background)
@@ -268,21 +268,21 @@ def model_spec(
     """
     name = os.fspath(name_or_config)
     if name in MODELS or not _looks_like_path(name):
-        spec = entry(name).fresh_spec()
+        spec = model_entry(name).fresh_spec()
     else:
         spec = deepcopy(read_model_spec(name))
     if checkpoint is not None:
         path = Path(checkpoint)
         if not path.is_file():
             raise CheckpointError("no such file of weights", where=path, fix="check the path")
-        place_weights(spec, path)
+        route_weights(spec, path)
     if refine is not None:
         spec["refiner"] = refiner_spec(refine, spec)
     spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
     return spec
 
 
-def place_weights(spec: dict[str, Any], path: Path) -> None:
+def route_weights(spec: dict[str, Any], path: Path) -> None:
     """Name a file of weights in the part that it is for, as the head tells.
 
     Args:
@@ -292,7 +292,7 @@ def place_weights(spec: dict[str, Any], path: Path) -> None:
     Raises:
         CheckpointError: it cannot be read.
     """
-    head_class(spec).place_weights(spec, path)
+    head_class(spec).route_weights(spec, path)
 
 
 def head_class(spec: Mapping[str, Any]) -> type[Head]:
@@ -318,7 +318,7 @@ def _with_source(error: CheckpointError, weights: Sequence[Weights]) -> Checkpoi
     if not absent:
         return error
     sources = ", ".join(
-        f"{w.name} ({w.size}, {w.licence} licence) from {w.source()}" for w in absent
+        f"{w.name} ({w.size}, {w.license} license) from {w.source()}" for w in absent
     )
     fix = f"{error.fix or 'fetch the file'}; a file elsewhere is given with --checkpoint FILE"
     return CheckpointError(error.what, where=error.where, expected=sources, fix=fix)

@@ -1,7 +1,7 @@
 """Small copies of every benchmark in its true layout and encodings, with known label maps.
 
 `write_benchmark` writes what the release has, before `ovseg prepare`: names, suffixes, palette PNG,
-RGB-coded `_seg.png`, `.mat`, JSON. Pictures are drawn scenes. It returns what the data set has to
+RGB-coded `_seg.png`, `.mat`, JSON. Images are drawn scenes. It returns what the data set has to
 give for each item.
 """
 
@@ -44,7 +44,7 @@ def write_benchmark(name: str, data: Path, count: int = 3, size: tuple[int, int]
         name: of the benchmark.
         data: the folder that stands for `data/`.
         count: how many items.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
 
     Returns:
         Item name to (H, W) int64 class indices, with the ignore id where a pixel does not count.
@@ -55,7 +55,7 @@ def write_benchmark(name: str, data: Path, count: int = 3, size: tuple[int, int]
 
 
 def _items(row: Benchmark, count: int, size: tuple[int, int]) -> Iterator[tuple]:
-    """Pictures and class indices, -1 where a pixel does not count."""
+    """Images and class indices, -1 where a pixel does not count."""
     spread = np.linspace(0, row.num_classes - 1, 40).round().astype(np.int64)
     if row.name == "context459":  # those of VOC among them are told by ImageSets/Main
         names = Vocabulary.builtin("context459").classes
@@ -71,7 +71,7 @@ def _truth(row: Benchmark, indices: np.ndarray) -> np.ndarray:
     return np.where(indices < 0, 255 if row.ignore is None else row.ignore, indices)
 
 
-def _picture(path: Path, pixels: np.ndarray) -> None:
+def _image(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, quality=95)
 
@@ -91,15 +91,15 @@ def _text(path: Path, lines: list[str]) -> None:
 
 def _ade20k(row: Benchmark, root: Path, items: list) -> Truth:
     truth = {}
-    pictures = np.zeros(151, dtype=int)
-    for number, (picture, indices) in enumerate(items, start=1):
+    images = np.zeros(151, dtype=int)
+    for number, (image, indices) in enumerate(items, start=1):
         name = f"ADE_val_{number:08d}"
-        _picture(root / "images" / "validation" / f"{name}.jpg", picture)
+        _image(root / "images" / "validation" / f"{name}.jpg", image)
         _labels(root / "annotations" / "validation" / f"{name}.png", indices + 1)
-        pictures[np.unique(indices + 1)] += 1
+        images[np.unique(indices + 1)] += 1
         truth[name] = _truth(row, indices)
     names = Vocabulary.builtin("ade20k").classes
-    table = [f"{i}\t0.0\t0\t{pictures[i]}\t0\t{names[i - 1]}" for i in range(1, 151)]
+    table = [f"{i}\t0.0\t0\t{images[i]}\t0\t{names[i - 1]}" for i in range(1, 151)]
     _text(root / "objectInfo150.txt", ["Idx\tRatio\tTrain\tVal\tStuff\tName", *table])
     return truth
 
@@ -108,10 +108,10 @@ def _ade847(row: Benchmark, root: Path, items: list) -> Truth:
     truth = {}
     unlisted = next(number for number in range(1, 3200) if number not in source_ids())
     numbers = np.array([*source_ids(), unlisted])
-    for number, (picture, indices) in enumerate(items, start=1):
+    for number, (image, indices) in enumerate(items, start=1):
         name = f"ADE_val_{number:08d}"
         folder = root / "images" / "ADE" / "validation" / "urban" / "street"
-        _picture(folder / f"{name}.jpg", picture)
+        _image(folder / f"{name}.jpg", image)
         objects = numbers[indices]
         coded = np.stack([objects // 256 * 10, objects % 256, objects * 0 + number], axis=-1)
         Image.fromarray(coded.astype(np.uint8)).save(folder / f"{name}_seg.png")
@@ -123,11 +123,11 @@ def _coco(row: Benchmark, root: Path, items: list) -> Truth:
     names = Vocabulary.builtin("coco_stuff164k").classes
     raw = np.array([number - 1 for number in COCO_NUMBERS] + [255])
     truth, images, annotations = {}, [], []
-    for number, (picture, indices) in enumerate(items, start=1):
-        # An item of COCO-Object is one of COCO-Stuff whose background is unlabelled or stuff.
+    for number, (image, indices) in enumerate(items, start=1):
+        # An item of COCO-Object is one of COCO-Stuff whose background is unlabeled or stuff.
         stuff = indices if row.name == "coco_stuff164k" else _object_as_stuff(indices)
         name = f"{number * 139:012d}"
-        _picture(root / "images" / "val2017" / f"{name}.jpg", picture)
+        _image(root / "images" / "val2017" / f"{name}.jpg", image)
         _labels(root / "annotations" / "val2017" / f"{name}.png", raw[stuff])
         truth[name] = _truth(row, indices) if stuff is indices else np.maximum(indices, 0)
         images.append({"id": number, "file_name": f"{name}.jpg"})
@@ -154,9 +154,9 @@ def _cityscapes(row: Benchmark, root: Path, items: list) -> Truth:
     names = Vocabulary.builtin("cityscapes").classes
     raw = np.array([*CITYSCAPES_IDS, 4])  # 4 is "static", which does not count
     truth = {}
-    for number, (picture, indices) in enumerate(items):
+    for number, (image, indices) in enumerate(items):
         name = f"frankfurt/frankfurt_000000_{number:06d}"
-        _picture(root / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png", picture)
+        _image(root / "leftImg8bit" / "val" / f"{name}_leftImg8bit.png", image)
         _labels(root / "gtFine" / "val" / f"{name}_gtFine_labelIds.png", raw[indices])
         objects = [
             {"label": "static" if index < 0 else names[index], "polygon": [[0, 0], [0, 1], [1, 1]]}
@@ -170,11 +170,11 @@ def _cityscapes(row: Benchmark, root: Path, items: list) -> Truth:
 
 
 def _voc(row: Benchmark, root: Path, items: list) -> Truth:
-    palette = [value for colour in range(256) for value in (colour, 255 - colour, 7)]
+    palette = [value for color in range(256) for value in (color, 255 - color, 7)]
     truth, present = {}, {}
-    for number, (picture, indices) in enumerate(items):
+    for number, (image, indices) in enumerate(items):
         name = f"2007_{number:06d}"
-        _picture(root / "JPEGImages" / f"{name}.jpg", picture)
+        _image(root / "JPEGImages" / f"{name}.jpg", image)
         # In the files 0 is the background and 255 the seam around objects.
         ids = np.where(indices < 0, 255, indices + row.reduce_zero)
         if row.reduce_zero:
@@ -189,7 +189,7 @@ def _voc(row: Benchmark, root: Path, items: list) -> Truth:
 
 
 def _presence(root: Path, present: dict[str, set[int]], ids: dict[str, int]) -> None:
-    """Write VOC's lists of what each picture shows."""
+    """Write VOC's lists of what each image shows."""
     for label, index in ids.items():
         lines = [f"{name} {1 if index in seen else -1:2d}" for name, seen in present.items()]
         _text(root / "ImageSets" / "Main" / f"{label}_val.txt", lines)
@@ -204,9 +204,9 @@ def _context(row: Benchmark, root: Path, items: list) -> Truth:
         "context60": [outside, *(all_names.index(n) + 1 for n in _names59()), outside],
     }[row.name]
     truth, present = {}, {}
-    for number, (picture, indices) in enumerate(items):
+    for number, (image, indices) in enumerate(items):
         name = f"2008_{number:06d}"
-        _picture(root / "JPEGImages" / f"{name}.jpg", picture)
+        _image(root / "JPEGImages" / f"{name}.jpg", image)
         path = root / "trainval" / f"{name}.mat"
         path.parent.mkdir(parents=True, exist_ok=True)
         label_map = np.array(numbers)[indices]

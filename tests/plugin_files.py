@@ -19,7 +19,7 @@ from ovseg.zoo import MODELS, ModelEntry
 
 @ovseg.register_head("{name}Head")
 class {name}(WindowHead):
-    """Values of the last block, each the mean of its neighbourhood; not from any paper."""
+    """Values of the last block, each the mean of its neighborhood; not from any paper."""
 
     def __init__(self, reach: int = 1, temperature: float = 20.0) -> None:
         super().__init__()
@@ -79,8 +79,8 @@ class Expected(WindowHead):
     temperature = 20.0
 
     def patch_features(self, clip, trunk):
-        """Add up the values of a patch and its eight neighbours, and count them."""
-        values = clip.readout(trunk, "value").features
+        """Add up the values of a patch and its eight neighbors, and count them."""
+        values = clip.attention_mode(trunk, "value").features
         ones = torch.ones_like(values[:1, :1])
         return sum(_moved(values)) / sum(_moved(ones))
 

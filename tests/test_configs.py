@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.pairs import check_class_order
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.pipeline import build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import head_methods
@@ -38,14 +38,14 @@ def test_there_is_one_for_every_benchmark(arch):
 @pytest.mark.parametrize("path", MASKCLIP, ids=lambda path: path.stem)
 def test_words_fit_the_data_set(path):
     config, (_, data) = read(path), arch_and_data(path)
-    words = Vocabulary.parse(config.model.vocabulary)
+    vocabulary = Vocabulary.parse(config.model.vocabulary)
     if data in BENCHMARKS:
         row = BENCHMARKS[data]
         assert config.test_dataloader.dataset.type == row.dataset
-        assert len(words) == row.num_classes
-        assert (words.background is not None) == row.background
+        assert len(vocabulary) == row.num_classes
+        assert (vocabulary.background is not None) == row.background
         assert config.test_evaluator.get("ignore_index", 255) == (row.ignore or 255)
-    check_class_order(Vocabulary.builtin(data).classes, words.classes)
+    check_class_order(Vocabulary.builtin(data).classes, vocabulary.classes)
     assert config.test_evaluator.type == "OpenVocabIoUMetric"
     assert config.custom_imports == {"imports": ["ovseg.mm"], "allow_failed_imports": False}
 
@@ -53,7 +53,7 @@ def test_words_fit_the_data_set(path):
 @pytest.mark.parametrize("path", MASKCLIP, ids=lambda path: path.stem)
 def test_the_model_is_the_one_of_the_zoo_and_builds(path):
     arch, data = arch_and_data(path)
-    spec = plain(read(path).model.to_dict())
+    spec = to_dict(read(path).model.to_dict())
     del spec["vocabulary"]
     if arch in ZOO:
         expected = MODELS[ZOO[arch]].fresh_spec()

@@ -8,7 +8,7 @@ from ovseg.pipeline import Pipeline, build_pipeline, usable_precision
 from ovseg.prompts.vocabulary import Vocabulary
 from tests.small_sam import SMALL
 
-WORDS = "cat, dog; puppy, sky"
+CLASS_NAMES = "cat, dog; puppy, sky"
 SAM = {"type": "SamRefiner", "model": SMALL, "pretrained": None, "sam_iou_thresh": -9.0}
 SLIDE = {"mode": "slide", "crop_size": 32, "stride": 16, "short_side": 48}
 
@@ -39,14 +39,14 @@ def pipeline(make):
     return make()
 
 
-def picture(height, width, seed=0):
+def image(height, width, seed=0):
     small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 @pytest.mark.parametrize("size", [(40, 60), (1, 1), (1, 5000), (5000, 1), (300, 90)])
-def test_pictures_of_all_sizes(pipeline, size):
-    found = pipeline(picture(*size), WORDS)
+def test_images_of_all_sizes(pipeline, size):
+    found = pipeline(image(*size), CLASS_NAMES)
     assert found.labels.shape == found.scores.shape == size
     assert found.labels.max() < 3
     assert np.isfinite(found.scores).all()
@@ -56,8 +56,8 @@ def test_pictures_of_all_sizes(pipeline, size):
 
 @pytest.mark.parametrize("value", [0, 127, 255])
 @pytest.mark.parametrize("refiner", [None, {"type": "PamrRefiner", "steps": 2}, SAM])
-def test_constant_pictures_have_finite_scores(make, value, refiner):
-    found = make(refiner=refiner)(np.full((30, 40, 3), value, np.uint8), WORDS)
+def test_constant_images_have_finite_scores(make, value, refiner):
+    found = make(refiner=refiner)(np.full((30, 40, 3), value, np.uint8), CLASS_NAMES)
     assert np.isfinite(found.scores).all()
 
 
@@ -65,7 +65,7 @@ def test_constant_pictures_have_finite_scores(make, value, refiner):
 def test_resizing_is_that_of_mmcv(pipeline, size):
     import mmcv
 
-    pixels = picture(*size)
+    pixels = image(*size)
     expected = mmcv.imrescale(pixels, (2048, 48))
     found = (pipeline.prepare(pixels) * 255).permute(1, 2, 0).numpy()
     assert np.array_equal(found, expected.astype(np.float32))
@@ -73,15 +73,15 @@ def test_resizing_is_that_of_mmcv(pipeline, size):
 
 @pytest.mark.parametrize("batch", [1, 3, 50])
 def test_the_number_of_windows_at_a_time_changes_nothing(make, pipeline, batch):
-    pixels = picture(70, 200)
-    expected = pipeline(pixels, WORDS)
-    found = make(test_cfg={**SLIDE, "window_batch": batch})(pixels, WORDS)
+    pixels = image(70, 200)
+    expected = pipeline(pixels, CLASS_NAMES)
+    found = make(test_cfg={**SLIDE, "window_batch": batch})(pixels, CLASS_NAMES)
     assert np.array_equal(found.labels, expected.labels)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
 
 
 def test_synonyms_vote_for_their_class(pipeline):
-    pixels = picture(60, 60)
+    pixels = image(60, 60)
     merged = pipeline(pixels, "cat, dog; puppy, sky")
     apart = pipeline(pixels, "cat, dog, puppy, sky")
     assert np.array_equal(merged.labels, np.array([0, 1, 1, 2], np.uint8)[apart.labels])
@@ -89,15 +89,15 @@ def test_synonyms_vote_for_their_class(pipeline):
 
 
 def test_unsure_pixels_become_the_background_class(make):
-    words = Vocabulary.parse(["cat", "dog", "background"])
-    found = make(test_cfg={**SLIDE, "threshold": 1.0})(picture(40, 40), words)
+    vocabulary = Vocabulary.parse(["cat", "dog", "background"])
+    found = make(test_cfg={**SLIDE, "threshold": 1.0})(image(40, 40), vocabulary)
     assert (found.labels == 2).all()
 
 
 def test_probabilities_agree_with_labels(pipeline):
-    image = pipeline.prepare(picture(50, 64))
-    maps = pipeline.probabilities(image, "cat, dog, sky", (50, 64))
-    found = pipeline.predict(image, "cat, dog, sky", (50, 64))
+    image_tensor = pipeline.prepare(image(50, 64))
+    maps = pipeline.probabilities(image_tensor, "cat, dog, sky", (50, 64))
+    found = pipeline.predict(image_tensor, "cat, dog, sky", (50, 64))
     torch.testing.assert_close(maps.sum(0), torch.ones(50, 64))
     np.testing.assert_allclose(maps.amax(0), found.scores, atol=1e-5)
 
@@ -116,13 +116,13 @@ def test_probabilities_agree_with_labels(pipeline):
     ],
 )
 def test_sam_refines_behind_any_head(make, head):
-    pixels = picture(60, 80)
+    pixels = image(60, 80)
     torch.manual_seed(0)
     refined = make(decode_head=head, refiner={**SAM, "minimal_area": 9})
     bare = Pipeline(
         refined.clip, refined.head, templates="photo", settings=refined.settings, cache_dir=None
     )
-    found, coarse = refined(pixels, WORDS), bare(pixels, WORDS)
+    found, coarse = refined(pixels, CLASS_NAMES), bare(pixels, CLASS_NAMES)
     assert found.labels.shape == (60, 80)
     assert set(np.unique(found.labels)) <= set(np.unique(coarse.labels))
     assert not np.array_equal(found.scores, coarse.scores)
@@ -132,27 +132,27 @@ def test_sam_refines_behind_any_head(make, head):
 
 
 def test_refiner_sharpens_the_result(make, pipeline):
-    pixels = picture(60, 80)
+    pixels = image(60, 80)
     refined = make(refiner={"type": "PamrRefiner", "steps": 3, "dilations": [1, 2]})
-    found, coarse = refined(pixels, WORDS), pipeline(pixels, WORDS)
+    found, coarse = refined(pixels, CLASS_NAMES), pipeline(pixels, CLASS_NAMES)
     assert found.labels.shape == coarse.labels.shape
     assert not np.array_equal(found.scores, coarse.scores)
-    # Without the picture, the refiner gets what the network saw.
-    image = refined.prepare(pixels)
-    assert refined.predict(image, WORDS, (60, 80)).labels.shape == (60, 80)
+    # Without the image, the refiner gets what the network saw.
+    image_tensor = refined.prepare(pixels)
+    assert refined.predict(image_tensor, CLASS_NAMES, (60, 80)).labels.shape == (60, 80)
 
 
 def test_labels_without_scores(pipeline):
-    pixels = picture(50, 50)
-    found = pipeline(pixels, WORDS, want_scores=False)
+    pixels = image(50, 50)
+    found = pipeline(pixels, CLASS_NAMES, want_scores=False)
     assert found.scores is None
-    assert np.array_equal(found.labels, pipeline(pixels, WORDS).labels)
+    assert np.array_equal(found.labels, pipeline(pixels, CLASS_NAMES).labels)
 
 
 def test_words_are_encoded_once(pipeline, monkeypatch):
-    first = pipeline.text(Vocabulary.parse(WORDS))
+    first = pipeline.text_embeddings(Vocabulary.parse(CLASS_NAMES))
     monkeypatch.setattr(pipeline.bank, "encode", None)
-    assert torch.equal(pipeline.text(Vocabulary.parse(WORDS)), first)
+    assert torch.equal(pipeline.text_embeddings(Vocabulary.parse(CLASS_NAMES)), first)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_words_are_encoded_once(pipeline, monkeypatch):
         (np.zeros((0, 4, 3), np.uint8), "empty"),
     ],
 )
-def test_arrays_that_are_no_pictures(pipeline, array, message):
+def test_arrays_that_are_no_images(pipeline, array, message):
     with pytest.raises(InputError, match=message):
-        pipeline(array, WORDS)
+        pipeline(array, CLASS_NAMES)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -173,13 +173,13 @@ def test_the_first_bad_number_is_named(pipeline, value):
     image = torch.rand(3, 32, 40)
     image[1, 5, 7] = image[2, 0, 0] = value
     with pytest.raises(InputError, match=r"\(1, 5, 7\)"):
-        pipeline.predict(image, WORDS, (32, 40))
+        pipeline.predict(image, CLASS_NAMES, (32, 40))
 
 
 @pytest.mark.parametrize("image", [torch.rand(3, 8, 8) * 255, torch.rand(1, 3, 8, 8)])
-def test_tensors_that_are_no_pictures(pipeline, image):
+def test_tensors_that_are_no_images(pipeline, image):
     with pytest.raises(InputError):
-        pipeline.predict(image, WORDS, (8, 8))
+        pipeline.predict(image, CLASS_NAMES, (8, 8))
 
 
 def test_protocol_holds_what_moves_the_number(make, tiny_clip_files):
@@ -187,7 +187,7 @@ def test_protocol_holds_what_moves_the_number(make, tiny_clip_files):
     assert protocol["crop_size"] == (32, 32)
     assert protocol["threshold"] == 0.0
     assert protocol["decode_head"]["temperature"] == 40.0
-    assert protocol["decode_head"]["readout"] == "value"
+    assert protocol["decode_head"]["attention_mode"] == "value"
     pamr = {"steps": 10, "dilations": (8, 16), "on": "probabilities"}
     assert protocol["refiner"] == {"type": "PamrRefiner", **pamr}
     assert protocol["template_count"] == 1
@@ -249,25 +249,25 @@ def test_precision_falls_back_with_a_notice(make, monkeypatch):
 def test_half_precision_gives_nearly_the_same_labels(make, pipeline):
     half = make(precision="bf16")
     assert half.protocol()["precision"] == "bfloat16"
-    found, exact = half(picture(90, 90), WORDS), pipeline(picture(90, 90), WORDS)
+    found, exact = half(image(90, 90), CLASS_NAMES), pipeline(image(90, 90), CLASS_NAMES)
     sure = exact.scores > 0.6
     assert (found.labels == exact.labels)[sure].mean() >= 0.999
 
 
 def test_short_memory_means_smaller_pieces(make, monkeypatch):
     pipeline = make()
-    expected = pipeline(picture(60, 100), WORDS)
-    trunk, sizes = pipeline.clip.trunk, []
+    expected = pipeline(image(60, 100), CLASS_NAMES)
+    trunk, sizes = pipeline.clip.run_backbone, []
 
-    def greedy(images, capture=()):
+    def greedy(images, return_intermediates=()):
         sizes.append(len(images))
         if len(images) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return trunk(images, capture)
+        return trunk(images, return_intermediates)
 
-    monkeypatch.setattr(pipeline.clip, "trunk", greedy)
+    monkeypatch.setattr(pipeline.clip, "run_backbone", greedy)
     with pytest.warns(UserWarning, match="smaller pieces"):
-        found = pipeline(picture(60, 100), WORDS)
+        found = pipeline(image(60, 100), CLASS_NAMES)
     assert sizes[:2] == [8, 8]
     assert set(sizes[2:]) == {1}
     assert np.array_equal(found.labels, expected.labels)
@@ -279,15 +279,15 @@ def test_too_little_memory(make, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     pipeline = make()
-    monkeypatch.setattr(pipeline.clip, "trunk", full)
-    with pytest.raises(RuntimeLimitError, match="60 x 100 pixels, 4 queries, cpu"):
-        pipeline(picture(60, 100), WORDS)
+    monkeypatch.setattr(pipeline.clip, "run_backbone", full)
+    with pytest.raises(RuntimeLimitError, match="60 x 100 pixels, 4 prompts, cpu"):
+        pipeline(image(60, 100), CLASS_NAMES)
 
 
-def test_pictures_may_be_resized_by_pillow(make):
+def test_images_may_be_resized_by_pillow(make):
     from PIL import Image
 
-    pixels = picture(97, 130)
+    pixels = image(97, 130)
     found = make(test_cfg={**SLIDE, "resize": "pillow"}).prepare(pixels)
     expected = np.asarray(Image.fromarray(pixels).resize((64, 48), Image.Resampling.BILINEAR))
     assert np.array_equal((found * 255).permute(1, 2, 0).numpy(), expected.astype(np.float32))

@@ -26,15 +26,15 @@ from ovseg.plugins import custom_imports, import_plugin
 from ovseg.refine import Refiner
 from ovseg.registry import HEADS, PROPOSERS, RECIPES, REFINERS, head_methods
 from ovseg.scenes.world import SPLITS, draw_scene
-from ovseg.segmenter import head_class, place_weights
+from ovseg.segmenter import head_class, route_weights
 from ovseg.training.base import Recipe
 from ovseg.training.recipes import build_recipe
-from ovseg.utils.plain_data import arguments_of
-from ovseg.zoo import MODELS, entry
+from ovseg.utils.plain_data import resolve_type
+from ovseg.zoo import MODELS, model_entry
 from tests.plugin_files import Expected, write_plugin
 
 ROOT = Path(__file__).parents[1]
-WORDS = "sky, grass, car; automobile, house"
+CLASS_NAMES = "sky, grass, car; automobile, house"
 
 
 @pytest.fixture(autouse=True)
@@ -45,18 +45,18 @@ def _here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def picture():
+def image():
     path = Path("scene.png")
     Image.fromarray(draw_scene(SPLITS["test"][0], (48, 64)).image).save(path)
     return str(path)
 
 
 @pytest.fixture
-def expected(picture):
-    tiny = build_pipeline(entry("maskclip-tiny").spec)
+def expected(image):
+    tiny = build_pipeline(model_entry("maskclip-tiny").spec)
     pipeline = Pipeline(tiny.clip, Expected(), templates="photo", settings=tiny.settings)
-    labels = pipeline(np.array(Image.open(picture)), WORDS).labels
-    assert (labels != tiny(np.array(Image.open(picture)), WORDS).labels).any()
+    labels = pipeline(np.array(Image.open(image)), CLASS_NAMES).labels
+    assert (labels != tiny(np.array(Image.open(image)), CLASS_NAMES).labels).any()
     return labels
 
 
@@ -64,31 +64,42 @@ def label_map(folder):
     return np.array(Image.open(Path(folder) / "scene.label.png"))
 
 
-def test_by_an_import_in_python(tmp_path, picture, expected):
+def test_by_an_import_in_python(tmp_path, image, expected):
     plugin = write_plugin(tmp_path, "python")
     import_plugin(plugin.module)
     assert plugin.model in ovseg.list_models("near-*")
     model = ovseg.load(plugin.model, device="cpu")
-    assert np.array_equal(model.segment(picture, WORDS).labels, expected)
+    assert np.array_equal(model.segment(image, CLASS_NAMES).labels, expected)
     described = model.protocol()["decode_head"]
     assert described == {"type": plugin.head, "reach": 1, "temperature": 20.0}
 
 
-def test_by_an_option_of_segment(tmp_path, picture, expected):
+def test_by_an_option_of_segment(tmp_path, image, expected):
     plugin = write_plugin(tmp_path, "option")
-    words = ["segment", picture, "-c", WORDS, "--device", "cpu"]
+    words = ["segment", image, "-c", CLASS_NAMES, "--device", "cpu"]
     assert main([*words, "--plugin", plugin.module, "-m", plugin.model, "-o", "a"]) == 0
     assert np.array_equal(label_map("a"), expected)
-    spec = {**entry("maskclip-tiny").spec, "decode_head": {"type": plugin.head}}
+    spec = {**model_entry("maskclip-tiny").spec, "decode_head": {"type": plugin.head}}
     Path("own.json").write_text(json.dumps(spec))
     assert main([*words, "--config", "own.json", "-o", "b"]) == 0
     assert np.array_equal(label_map("b"), expected)
 
 
-def test_by_the_custom_imports_of_a_trusted_configuration(tmp_path, picture, expected, capsys):
+def test_by_the_custom_imports_of_a_trusted_configuration(tmp_path, image, expected, capsys):
     plugin = write_plugin(tmp_path, "trusted")
     config = plugin.config(tmp_path, "ovseg.mm", plugin.module)
-    words = ["segment", picture, "-c", WORDS, "--config", config, "--device", "cpu", "-o", "out"]
+    words = [
+        "segment",
+        image,
+        "-c",
+        CLASS_NAMES,
+        "--config",
+        config,
+        "--device",
+        "cpu",
+        "-o",
+        "out",
+    ]
     assert main(words) == 2
     assert "--trust-python-config" in capsys.readouterr().err
     assert plugin.module not in sys.modules
@@ -171,9 +182,12 @@ def test_what_the_package_has():
     own = {name for name, cls in HEADS.items() if cls.__module__.startswith("ovseg.")}
     assert sorted(own) == heads
     assert {"PamrRefiner", "SamRefiner"} <= REFINERS.keys()
-    assert {"ComponentProposer", "GivenProposer", "MaskFormerProposer", "SamProposer"} <= set(
-        PROPOSERS
-    )
+    assert {
+        "ComponentProposer",
+        "PrecomputedMaskProposer",
+        "MaskFormerProposer",
+        "SamProposer",
+    } <= set(PROPOSERS)
     assert {"DeclipRecipe", "DinoiserRecipe"} <= RECIPES.keys()
     methods = {"clip_dinoiser", "declip", "mask_adapted", "maskclip", "trident"}
     assert methods <= set(head_methods())
@@ -183,16 +197,16 @@ def test_what_the_package_has():
 
 
 def test_a_lazy_head_needs_one_method():
-    clip = build_pipeline(entry("maskclip-tiny").spec).clip
-    trunk = clip.trunk(torch.rand(1, 3, 32, 48))
+    clip = build_pipeline(model_entry("maskclip-tiny").spec).clip
+    backbone_tokens = clip.run_backbone(torch.rand(1, 3, 32, 48))
     text = torch.nn.functional.normalize(torch.randn(3, clip.embed_dim), dim=1)
     head = Expected()
-    features = torch.nn.functional.normalize(head.patch_features(clip, trunk), dim=1)
+    features = torch.nn.functional.normalize(head.patch_features(clip, backbone_tokens), dim=1)
     cosines = (features * text[:, :, None, None]).sum(1)
-    scores = head.patch_scores(clip, trunk, text)
+    scores = head.patch_scores(clip, backbone_tokens, text)
     assert torch.allclose(scores[0], cosines, atol=1e-6)
     head.kind = "probs"
-    probs = head.patch_scores(clip, trunk, text)
+    probs = head.patch_scores(clip, backbone_tokens, text)
     assert torch.allclose(probs[0], (20 * cosines).softmax(0), atol=1e-6)
 
 
@@ -297,11 +311,11 @@ def test_every_kind_is_checked_by_its_own_base():
         class Odd(nn.Module):
             pass
 
-    with pytest.raises(ConfigError, match=r"has a method refine\(self, picture, decoded, maps\)"):
+    with pytest.raises(ConfigError, match=r"has a method refine\(self, image, decoded, maps\)"):
 
         @ovseg.register_refiner("NarrowRefiner")
         class Narrow(Refiner):
-            def refine(self, picture, decoded, maps):
+            def refine(self, image, decoded, maps):
                 return decoded
 
     with pytest.raises(ConfigError, match="lacks the method propose"):
@@ -354,24 +368,24 @@ def test_an_argument_that_is_not_kept_is_said_before_the_weights_are_read():
 
 def test_an_unknown_type_is_told_where_others_come_from():
     with pytest.raises(ConfigError, match=r"'MaskClpHead'.*did you mean 'MaskClipHead'.*--plugin"):
-        arguments_of({"type": "MaskClpHead"}, HEADS, "decode_head")
+        resolve_type({"type": "MaskClpHead"}, HEADS, "decode_head")
 
 
 def test_a_head_tells_which_part_a_file_is_for(tmp_path):
     @ovseg.register_head("LearnedHead")
     class Learned(Expected):
         @classmethod
-        def place_weights(cls, spec, path):
+        def route_weights(cls, spec, path):
             spec["decode_head"]["pretrained"] = path.name
 
     spec = {"backbone": {"tuned": "b"}, "decode_head": {"type": "LearnedHead"}}
-    place_weights(spec, tmp_path / "a.pt")
+    route_weights(spec, tmp_path / "a.pt")
     assert spec["decode_head"]["pretrained"] == "a.pt"
     spec["decode_head"] = {"type": "MaskClipHead"}
-    place_weights(spec, tmp_path / "a.pt")
+    route_weights(spec, tmp_path / "a.pt")
     assert spec["backbone"] == {"pretrained": str(tmp_path / "a.pt")}
     assert not Head.needs_a_file(spec)
-    spec["decode_head"] = {"proposer": {"pretrained": "byhand:a.pt"}}
+    spec["decode_head"] = {"proposer": {"pretrained": "manual:a.pt"}}
     assert Head.needs_a_file(spec)
     assert head_class({"decode_head": [{"type": "FCNHead"}]}) is Head
     assert head_class({"decode_head": {"type": "mmseg.MaskClipHead"}}) is MaskClip

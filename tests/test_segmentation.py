@@ -15,12 +15,12 @@ from ovseg.segmentation import Segmentation
 LABELS = np.array([[0, 0, 2, 2], [0, 0, 0, 2], [0, 0, 0, 255]], np.uint8)
 SCORES = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
 CLASSES = ("sky", "sea", "Straße")
-PICTURE = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def result():
-    return Segmentation(LABELS, CLASSES, SCORES, PICTURE)
+    return Segmentation(LABELS, CLASSES, SCORES, IMAGE)
 
 
 def many_classes(count):
@@ -47,7 +47,7 @@ def test_counts_and_shares_leave_ignored_pixels_out(result):
         ({"labels": LABELS[None]}, "labels of shape"),
         ({"labels": LABELS[:0]}, "labels of shape"),
         ({"scores": SCORES.T}, "scores of shape"),
-        ({"picture": PICTURE[:2]}, "picture of shape"),
+        ({"image": IMAGE[:2]}, "image of shape"),
     ],
 )
 def test_arrays_that_do_not_fit(change, message):
@@ -56,7 +56,7 @@ def test_arrays_that_do_not_fit(change, message):
 
 
 def test_palette_too_short():
-    with pytest.raises(ConfigError, match="2 colours for 3 classes"):
+    with pytest.raises(ConfigError, match="2 colors for 3 classes"):
         Segmentation(LABELS, CLASSES, palette=[(0, 0, 0), (1, 1, 1)])
 
 
@@ -65,12 +65,12 @@ def test_it_cannot_be_changed(result):
         result.labels = LABELS
 
 
-def test_overlay_is_a_picture_of_the_same_size(result):
+def test_overlay_is_an_image_of_the_same_size(result):
     image = result.overlay()
     assert image.shape == (3, 4, 3)
     assert image.dtype == np.uint8
-    np.testing.assert_array_equal(image[2, 3], PICTURE[2, 3])
-    np.testing.assert_array_equal(result.overlay(0.0), PICTURE)
+    np.testing.assert_array_equal(image[2, 3], IMAGE[2, 3])
+    np.testing.assert_array_equal(result.overlay(0.0), IMAGE)
 
 
 def test_overlay_with_legend_is_larger(result):
@@ -78,7 +78,7 @@ def test_overlay_with_legend_is_larger(result):
     assert result._repr_png_().startswith(b"\x89PNG")
 
 
-def test_overlay_without_a_picture_shows_the_colours():
+def test_overlay_without_an_image_shows_the_colors():
     image = Segmentation(np.zeros((2, 2), np.uint8), ("sky",), palette=[(1, 2, 3)]).overlay()
     np.testing.assert_array_equal(image, np.full((2, 2, 3), (1, 2, 3)))
 
@@ -118,7 +118,7 @@ def test_save_writes_what_is_asked(result, tmp_path):
     palette = Image.open(paths[2])
     assert palette.mode == "P"
     np.testing.assert_array_equal(np.asarray(palette), LABELS)
-    assert palette.convert("RGB").getpixel((2, 0)) == result.colours[2]
+    assert palette.convert("RGB").getpixel((2, 0)) == result.colors[2]
     assert json.loads(paths[3].read_text(encoding="utf-8")) == result.to_coco()
     overlay = np.asarray(Image.open(paths[0]))
     np.testing.assert_array_equal(overlay, result.overlay(legend=True))
@@ -126,9 +126,9 @@ def test_save_writes_what_is_asked(result, tmp_path):
 
 def test_save_takes_the_contracts_defaults(result, tmp_path):
     assert [p.name for p in result.save(tmp_path / "new")] == [
-        "picture.label.png",
-        "picture.palette.png",
-        "picture.overlay.png",
+        "image.label.png",
+        "image.palette.png",
+        "image.overlay.png",
     ]
 
 

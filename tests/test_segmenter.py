@@ -8,9 +8,9 @@ from PIL import Image
 import ovseg
 from ovseg.errors import CheckpointError, ConfigError, InputError, PromptError
 from ovseg.segmenter import choose_vocabulary, model_spec
-from ovseg.zoo import entry
+from ovseg.zoo import model_entry
 
-WORDS = ["sky", "grass; lawn", "red car"]
+CLASS_NAMES = ["sky", "grass; lawn", "red car"]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def pixels():
     return np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
 
 
-def test_one_picture_gives_one_result(model, pixels):
-    result = model.segment(pixels, WORDS)
+def test_one_image_gives_one_result(model, pixels):
+    result = model.segment(pixels, CLASS_NAMES)
     assert result.labels.shape == (40, 60)
     assert result.classes == ("sky", "grass", "red car")
     assert result.scores.dtype == np.float32
@@ -39,7 +39,7 @@ def test_one_picture_gives_one_result(model, pixels):
 def test_every_kind_of_source_gives_the_same_result(model, pixels, tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(pixels).save(path)
-    results = model.segment([pixels, Image.fromarray(pixels), path, str(path)], WORDS)
+    results = model.segment([pixels, Image.fromarray(pixels), path, str(path)], CLASS_NAMES)
     assert len(results) == 4
     for result in results[1:]:
         assert np.array_equal(result.labels, results[0].labels)
@@ -47,10 +47,11 @@ def test_every_kind_of_source_gives_the_same_result(model, pixels, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "classes", ["sky, grass; lawn, red car", tuple(WORDS), ovseg.Vocabulary.from_names(WORDS)]
+    "classes",
+    ["sky, grass; lawn, red car", tuple(CLASS_NAMES), ovseg.Vocabulary.from_names(CLASS_NAMES)],
 )
 def test_every_way_to_give_the_words(model, pixels, classes):
-    expected = model.segment(pixels, WORDS)
+    expected = model.segment(pixels, CLASS_NAMES)
     assert np.array_equal(model.segment(pixels, classes).labels, expected.labels)
 
 
@@ -66,22 +67,22 @@ def test_words_are_encoded_once(model, pixels, monkeypatch):
 
 def test_background_and_palette(model, pixels):
     result = model.segment(
-        pixels, WORDS, background="wall; floor", palette=[(0, 0, 0)] * 3 + [(255, 0, 0)]
+        pixels, CLASS_NAMES, background="wall; floor", palette=[(0, 0, 0)] * 3 + [(255, 0, 0)]
     )
     assert result.classes == ("background", *("sky", "grass", "red car"))
-    assert result.colours[3] == (255, 0, 0)
+    assert result.colors[3] == (255, 0, 0)
 
 
-def test_bad_pictures_and_words(model, pixels):
+def test_bad_images_and_words(model, pixels):
     with pytest.raises(InputError):
-        model.segment(pixels.astype(np.int64), WORDS)
+        model.segment(pixels.astype(np.int64), CLASS_NAMES)
     with pytest.raises(PromptError):
         model.segment(pixels, [])
 
 
 def test_a_threshold_brings_a_background(pixels):
     model = ovseg.load("maskclip-tiny", device="cpu", test_cfg={"threshold": 0.999})
-    result = model.segment(pixels, WORDS)
+    result = model.segment(pixels, CLASS_NAMES)
     assert result.classes[0] == "background"
     assert (result.labels[result.scores < 0.999] == 0).all()
 
@@ -97,7 +98,7 @@ def test_refining_changes_only_the_spec():
 
 
 def test_a_configuration_and_a_checkpoint(tmp_path):
-    spec = entry("maskclip-tiny").fresh_spec()
+    spec = model_entry("maskclip-tiny").fresh_spec()
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"model": spec}))
     assert model_spec(path)["backbone"] == spec["backbone"]
@@ -162,7 +163,7 @@ def test_a_checkpoint_goes_to_the_part_that_its_keys_name(tmp_path):
     torch.save({"model_state_dict": {"bkg_decoder.bias": torch.zeros(1)}}, head)
     clip = tmp_path / "clip.pt"
     torch.save({"logit_scale": torch.zeros(())}, clip)
-    own = entry("clip-dinoiser-vit-b16").spec
+    own = model_entry("clip-dinoiser-vit-b16").spec
     spec = model_spec("clip-dinoiser-vit-b16", head)
     assert spec["decode_head"]["pretrained"] == str(head)
     assert spec["backbone"] == own["backbone"]

@@ -91,7 +91,7 @@ _CLIP_DINOISER = Model(
 _OVSEG_FILE = (
     "One file holds all weights (CC BY-NC 4.0, non-commercial). It has no address: get it from "
     "github.com/facebookresearch/ov-seg and put it into ~/.cache/ovseg/weights (OVSEG_CACHE moves "
-    "it), or give its path in the three places of byhand:..."
+    "it), or give its path in the three places of manual:..."
 )
 _PAPER_SCALE = {"test_cfg": {"short_side": 520, "long_side": 520}}
 _TRIDENT = Model(
@@ -99,7 +99,7 @@ _TRIDENT = Model(
     entry="trident-vit-b16",
     title="Trident",
     about="Trident as published: OpenAI CLIP ViT-B/16, DINO ViT-B/16 inside windows, SAM ViT-B "
-    "across the picture, and SAM once more for the outlines.",
+    "across the image, and SAM once more for the outlines.",
     on=_on(
         TEN,
         ade20k={
@@ -144,7 +144,7 @@ _TRIDENT = Model(
         },
         "test_cfg": {"long_side": 2048},
     },
-    notes={"cityscapes": "SAM sees the halves of a picture."},
+    notes={"cityscapes": "SAM sees the halves of an image."},
 )
 _PATCH_14 = {
     **_TRIDENT.settings,
@@ -156,8 +156,7 @@ MODELS = {
         method="maskclip",
         entry="maskclip-vit-b16-original",
         title="MaskCLIP",
-        about="MaskCLIP as its paper's code runs it: OpenAI's ViT-B/16, exact GELU, whole "
-        "pictures.",
+        about="MaskCLIP as its paper's code runs it: OpenAI's ViT-B/16, exact GELU, whole images.",
         on=_on(
             TEN,
             cityscapes={"test_cfg": {"short_side": 512, "long_side": 1024}},
@@ -205,7 +204,7 @@ MODELS = {
         about="DeCLIP for segmentation without training: EVA02-CLIP B/16, fine-tuned at 560 pixels "
         "by DINOv2-B. The file has no address: get it from github.com/xiaomoguhz/DeCLIP and put it "
         "into ~/.cache/ovseg/weights (OVSEG_CACHE moves it), or give its path in the place of "
-        "byhand:... These weights divide the logits by the root of a head's width; those of "
+        "manual:... These weights divide the logits by the root of a head's width; those of "
         "CAT-Seg do not.",
         on=_on(
             EIGHT,
@@ -300,7 +299,7 @@ SCENES = {
         "trident-tiny",
         "none",
         "Trident on the bundled tiny towers; needs no files. DINO mixes inside windows. SAM's "
-        "correlation across the picture is left out: the tiny SAM makes it worse "
+        "correlation across the image is left out: the tiny SAM makes it worse "
         "(configs/scenes/trident_tiny_sam.py).",
     ),
 }

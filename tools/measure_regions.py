@@ -23,7 +23,7 @@ from ovseg.regions.classification import class_means, top_hits
 from ovseg.scenes import CLASSES, Scene, draw_scene
 from ovseg.scenes.score import EVALUATION_SEEDS
 
-PROPOSER = {"type": "GivenProposer"}
+PROPOSER = {"type": "PrecomputedMaskProposer"}
 
 
 @torch.inference_mode()

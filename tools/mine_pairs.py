@@ -5,7 +5,7 @@ among those that a model proposes which fits the true one best:
     python tools/mine_pairs.py data/scene_regions --scenes 1000 --side 112 [--config CONFIG]
 
 Nouns of captions (COCO's JSON) with the masks that a model proposes and the CLIP under it judges:
-    python tools/mine_pairs.py data/coco_proposal_1cap --pictures data/coco/train2017 \
+    python tools/mine_pairs.py data/coco_proposal_1cap --images data/coco/train2017 \
         --captions data/coco/annotations/captions_train2017.json --config CONFIG
 """
 
@@ -21,30 +21,30 @@ import numpy as np
 import torch
 
 from ovseg.errors import ConfigError, DatasetError, InputError, OvsegError, RuntimeLimitError
-from ovseg.images import read_picture
-from ovseg.masks.crops import binarise
+from ovseg.images import read_image
+from ovseg.masks.crops import binarize
 from ovseg.masks.proposer import ProposalRequest
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.score import class_map
 from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
-from ovseg.training.mining import TEMPLATE, fitting_masks, mine_picture
+from ovseg.training.mining import TEMPLATE, fitting_masks, mine_image
 from ovseg.training.nouns import caption_nouns
-from ovseg.training.region_pairs import Region, cut_stored, worth_keeping, write_pairs
+from ovseg.training.region_pairs import StoredCrop, cut_stored, worth_keeping, write_pairs
 from ovseg.zoo.config_files import read_model_spec
 
 
-def scene_regions(options: argparse.Namespace) -> Iterator[Region]:
+def scene_regions(options: argparse.Namespace) -> Iterator[StoredCrop]:
     """Regions of the first drawn scenes of the training split."""
     pipeline = _proposing(options) if options.config else None
-    words = Vocabulary.from_names(CLASSES)
+    vocabulary = Vocabulary.from_names(CLASSES)
     for seed in SPLITS["train"][: options.scenes]:
         scene = draw_scene(seed)
         masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
         names = [region.name for region in scene.regions]
         if pipeline is not None:
-            proposed = propose(pipeline, scene.image, words)
+            proposed = propose(pipeline, scene.image, vocabulary)
             pairs = fitting_masks(proposed, class_map(scene, CLASSES))
             masks = np.concatenate([masks, proposed[[place for place, _ in pairs]]])
             names += [CLASSES[number] for _, number in pairs]
@@ -52,8 +52,8 @@ def scene_regions(options: argparse.Namespace) -> Iterator[Region]:
         yield from cut_stored(scene.image, masks[kept], [names[k] for k in kept], options.side)
 
 
-def caption_regions(options: argparse.Namespace) -> Iterator[Region]:
-    """Regions of captioned pictures, each with the noun that CLIP gives it."""
+def caption_regions(options: argparse.Namespace) -> Iterator[StoredCrop]:
+    """Regions of captioned images, each with the noun that CLIP gives it."""
     pipeline = _proposing(options)
     bank = TextBank(pipeline.clip, [TEMPLATE])
     for name, captions in read_captions(options.captions).items():
@@ -61,34 +61,34 @@ def caption_regions(options: argparse.Namespace) -> Iterator[Region]:
         if not nouns:
             continue
         try:
-            picture = read_picture(str(Path(options.pictures) / name)).pixels
+            image = read_image(str(Path(options.images) / name)).pixels
         except (InputError, RuntimeLimitError) as error:
             print(f"mine_pairs: left out: {error}", file=sys.stderr)
             continue
-        yield from mine_picture(
+        yield from mine_image(
             pipeline.clip,
             bank,
-            picture,
-            propose(pipeline, picture, Vocabulary.from_names(nouns)),
+            image,
+            propose(pipeline, image, Vocabulary.from_names(nouns)),
             nouns,
             min_score=options.min_score,
             mutual=options.mutual,
-            most=options.max_per_picture,
+            most=options.max_per_image,
         )
 
 
-def propose(pipeline: Pipeline, picture: np.ndarray, words: Vocabulary) -> np.ndarray:
-    """Masks (Q, H, W) bool that a model proposes for a picture."""
+def propose(pipeline: Pipeline, image: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """Masks (Q, H, W) bool that a model proposes for an image."""
     request = ProposalRequest(
-        pipeline.prepare(picture).to(pipeline.device),
-        pipeline.text(words),
+        pipeline.prepare(image).to(pipeline.device),
+        pipeline.text_embeddings(vocabulary),
         pipeline.clip,
-        words,
-        picture,
+        vocabulary,
+        image,
     )
     head = pipeline.head
-    prob = _resize(head.source.propose(request).prob, picture.shape[:2])
-    return binarise(prob, head.mask_threshold).cpu().numpy()
+    prob = _resize(head.source.propose(request).prob, image.shape[:2])
+    return binarize(prob, head.mask_threshold).cpu().numpy()
 
 
 def _proposing(options: argparse.Namespace) -> Pipeline:
@@ -99,7 +99,7 @@ def _proposing(options: argparse.Namespace) -> Pipeline:
 
 
 def read_captions(path: str | Path) -> dict[str, list[str]]:
-    """Captions by the file names of their pictures, from a JSON of COCO's layout.
+    """Captions by the file names of their images, from a JSON of COCO's layout.
 
     Raises:
         DatasetError: the file has another layout.
@@ -136,19 +136,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("out", help="folder of the pairs")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--scenes", type=int, metavar="N", help="take N drawn scenes")
-    kind.add_argument("--captions", metavar="JSON", help="take captioned pictures")
+    kind.add_argument("--captions", metavar="JSON", help="take captioned images")
     parser.add_argument("--side", type=int, default=224, help="of the regions of drawn scenes")
-    parser.add_argument("--pictures", metavar="DIR", help="folder of the captioned pictures")
+    parser.add_argument("--images", metavar="DIR", help="folder of the captioned images")
     parser.add_argument(
-        "--config", help="model that proposes masks; of captioned pictures its CLIP judges"
+        "--config", help="model that proposes masks; of captioned images its CLIP judges"
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--min-score", type=float, help="least cosine of a pair")
     parser.add_argument("--mutual", action="store_true", help="the noun is the region's best too")
-    parser.add_argument("--max-per-picture", type=int, metavar="N")
+    parser.add_argument("--max-per-image", type=int, metavar="N")
     options = parser.parse_args(arguments)
-    if options.captions and not (options.pictures and options.config):
-        parser.error("--captions needs --pictures and --config")
+    if options.captions and not (options.images and options.config):
+        parser.error("--captions needs --images and --config")
     return options
 
 

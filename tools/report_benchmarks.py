@@ -37,11 +37,11 @@ that nobody measured: "{not_run}" means what it says.
 
 `result.json` holds the figures, the integer areas behind them and every setting that moves them:
 windows, sizes, templates, temperature, thresholds, precision, the vocabulary with the first 12 hex
-digits of its SHA-256, the hash of the weights, versions. A result over other pictures than the
+digits of its SHA-256, the hash of the weights, versions. A result over other images than the
 benchmark's is called partial.
 
-`mIoU` is mmseg's: the mean over the classes in prediction or label. `mIoU_labelled_classes` is the
-form of newer detectron2, over labelled classes only; with hundreds of classes it is points higher,
+`mIoU` is mmseg's: the mean over the classes in prediction or label. `mIoU_labeled_classes` is the
+form of newer detectron2, over labeled classes only; with hundreds of classes it is points higher,
 so the two must not be compared.
 """
 

@@ -27,7 +27,7 @@ COLUMNS = ("configuration", "mIoU", "aAcc", "mAcc", "zero-IoU classes", "vocabul
 
 INTRODUCTION = """# The drawn benchmark
 
-200 scenes of the drawn world (its split `test`, 224 x 224 px), all 40 classes of the vocabulary
+200 scenes of the synthetic world (its split `test`, 224 x 224 px), all 40 classes of the vocabulary
 `scenes`. Nothing has to be downloaded; one command a row:
 
     ovseg test configs/scenes/maskclip_tiny.py

@@ -30,31 +30,31 @@ from ovseg.visualize.sheet import contact_sheet
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "configs" / "scenes" / "trident_tiny_sam.py"
-PAGE_PICTURE = ROOT / "docs" / "images" / "trident.jpg"
+PAGE_IMAGE = ROOT / "docs" / "images" / "trident.jpg"
 Pixel = tuple[int, int]
 
 
-def heat(picture: np.ndarray, values: Tensor) -> np.ndarray:
-    """Lay values (h, w) over a picture in colours, blue for the least and red for the most."""
+def heat(image: np.ndarray, values: Tensor) -> np.ndarray:
+    """Lay values (h, w) over an image in colors, blue for the least and red for the most."""
     low, high = values.aminmax()
     level = ((values - low) / (high - low).clamp_min(1e-9) * 255).byte().cpu().numpy()
-    level = cv2.resize(level, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    colours = cv2.applyColorMap(level, cv2.COLORMAP_JET)[:, :, ::-1]
-    return cv2.addWeighted(np.ascontiguousarray(colours), 0.65, picture, 0.35, 0)
+    level = cv2.resize(level, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    colors = cv2.applyColorMap(level, cv2.COLORMAP_JET)[:, :, ::-1]
+    return cv2.addWeighted(np.ascontiguousarray(colors), 0.65, image, 0.35, 0)
 
 
-def marked(picture: np.ndarray, at: Pixel) -> np.ndarray:
+def marked(image: np.ndarray, at: Pixel) -> np.ndarray:
     """Mark the clicked pixel (x, y)."""
-    return cv2.drawMarker(picture.copy(), at, (255, 255, 255), cv2.MARKER_CROSS, 12, 2)
+    return cv2.drawMarker(image.copy(), at, (255, 255, 255), cv2.MARKER_CROSS, 12, 2)
 
 
-def with_windows(picture: np.ndarray, grid: WindowGrid, chosen: int) -> np.ndarray:
+def with_windows(image: np.ndarray, grid: WindowGrid, chosen: int) -> np.ndarray:
     """Draw the windows; the one that holds the clicked pixel in white."""
-    drawn = picture.copy()
+    drawn = image.copy()
     boxes = list(enumerate(grid.boxes()))
     for number, (top, left, bottom, right) in [*boxes, boxes[chosen]]:
-        colour = (255, 255, 255) if number == chosen else (20, 20, 20)
-        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), colour, 1 + (number == chosen))
+        color = (255, 255, 255) if number == chosen else (20, 20, 20)
+        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), color, 1 + (number == chosen))
     return drawn
 
 
@@ -73,7 +73,7 @@ def inside_window(pipeline: Pipeline, view: np.ndarray, grid: WindowGrid, at: Pi
     """Draw what the clicked patch mixes with by DINO, in the window around it."""
     head, chosen = pipeline.head, central_window(grid, at)
     pixels = torch.from_numpy(view).permute(2, 0, 1).float() / 255
-    seen = torch.cat([head.look(pixels[None, :, y:b, x:r]) for y, x, b, r in grid.boxes()])
+    seen = torch.cat([head.dino_features(pixels[None, :, y:b, x:r]) for y, x, b, r in grid.boxes()])
     one = seen[chosen : chosen + 1]
     attention = proxy_attention(one, mean_cosine(seen).mean(), head.beta, head.gamma)[0]
     cells, (top, left, bottom, right) = tuple(one.shape[2:]), grid.boxes()[chosen]
@@ -84,32 +84,32 @@ def inside_window(pipeline: Pipeline, view: np.ndarray, grid: WindowGrid, at: Pi
     return drawn
 
 
-def across_picture(pipeline: Pipeline, picture: np.ndarray, at: Pixel) -> np.ndarray:
+def across_image(pipeline: Pipeline, image: np.ndarray, at: Pixel) -> np.ndarray:
     """Draw what the clicked patch mixes with by SAM."""
     head = pipeline.head
-    (seen,) = head.views(picture, pipeline.clip.patch_size)
+    (seen,) = head.sam_features(image, pipeline.clip.patch_size)
     found = SamCorrelation(seen, cos_fac=head.cos_fac, refine_neg_cos=head.refine_neg_cos)
-    row, column = cell_of(picture.shape[:2], found.grid, at)
+    row, column = cell_of(image.shape[:2], found.grid, at)
     place = row * found.grid[1] + column
-    return heat(picture, found[slice(place, place + 1)].view(found.grid))
+    return heat(image, found[slice(place, place + 1)].view(found.grid))
 
 
 @torch.inference_mode()
-def stages(pipeline: Pipeline, picture: np.ndarray, at: Pixel) -> dict[str, np.ndarray]:
-    """Return pictures of the stages by title, for a clicked pixel (x, y)."""
-    head, clip, words = pipeline.head, pipeline.clip, Vocabulary.builtin("scenes")
-    image = head.fit(clip, pipeline.prepare(picture), pipeline.settings.crop_size)
-    view = (image * 255).round().byte().permute(1, 2, 0).numpy().copy()
-    grid = pipeline.settings.windows(tuple(image.shape[1:]))
-    chosen = int(pipeline(picture, words).labels[at[1], at[0]])
-    query = words.query_class.index(chosen)
-    scores = head(clip, image, grid, pipeline.text(words), picture=picture)
-    cosines = scores.chunk(query, query + 1)[0]
+def stages(pipeline: Pipeline, image_np: np.ndarray, at: Pixel) -> dict[str, np.ndarray]:
+    """Return images of the stages by title, for a clicked pixel (x, y)."""
+    head, clip, vocabulary = pipeline.head, pipeline.clip, Vocabulary.builtin("scenes")
+    image_tensor = head.resize_input(clip, pipeline.prepare(image_np), pipeline.settings.crop_size)
+    view = (image_tensor * 255).round().byte().permute(1, 2, 0).numpy().copy()
+    grid = pipeline.settings.windows(tuple(image_tensor.shape[1:]))
+    chosen = int(pipeline(image_np, vocabulary).labels[at[1], at[0]])
+    prompt = vocabulary.prompt_class.index(chosen)
+    scores = head(clip, image_tensor, grid, pipeline.text_embeddings(vocabulary), image_np=image_np)
+    cosines = scores.chunk(prompt, prompt + 1)[0]
     return {
         "windows": marked(with_windows(view, grid, central_window(grid, at)), at),
         "DINO, in the window": marked(inside_window(pipeline, view, grid, at), at),
-        "SAM, across the picture": marked(across_picture(pipeline, picture, at), at),
-        f"cosines with '{words.classes[chosen]}'": heat(picture, cosines),
+        "SAM, across the image": marked(across_image(pipeline, image_np, at), at),
+        f"cosines with '{vocabulary.classes[chosen]}'": heat(image_np, cosines),
     }
 
 
@@ -120,17 +120,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=2_000_009, help="of the scene (%(default)s)")
     parser.add_argument("--at", type=int, nargs=2, default=(110, 75), metavar=("X", "Y"))
-    parser.add_argument("-o", "--out", type=Path, default=PAGE_PICTURE)
+    parser.add_argument("-o", "--out", type=Path, default=PAGE_IMAGE)
     args = parser.parse_args(argv)
-    picture = draw_scene(args.seed).image
+    image = draw_scene(args.seed).image
     plain, refined = (ovseg.load(MODEL, device="cpu", refine=r) for r in ("none", "sam"))
-    shown = stages(plain.pipeline, picture, tuple(args.at))
+    shown = stages(plain.pipeline, image, tuple(args.at))
     for title, model in (("labels", plain), ("refined by SAM", refined)):
-        shown[title] = model.segment(picture, "scenes", palette=PALETTE).overlay()
-    titles, pictures = list(shown), list(shown.values())
+        shown[title] = model.segment(image, "scenes", palette=PALETTE).overlay()
+    titles, images = list(shown), list(shown.values())
     half = len(shown) // 2
     sheets = [
-        contact_sheet(titles[part], [pictures[part]], cell=(260, 260))
+        contact_sheet(titles[part], [images[part]], cell=(260, 260))
         for part in (slice(0, half), slice(half, None))
     ]
     buffer = io.BytesIO()

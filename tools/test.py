@@ -1,6 +1,6 @@
 """Measure a segmentor: the same code and flags as `ovseg test`.
 
-For example: python tools/test.py CONFIG [CHECKPOINT] --work-dir run --show-dir pictures
+For example: python tools/test.py CONFIG [CHECKPOINT] --work-dir run --show-dir images
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from config_tables import MODELS, SCENES, Model
 from ovseg.datasets import BENCHMARKS, Benchmark
 from ovseg.evaluation.published import published
 from ovseg.utils.files import write_atomic
-from ovseg.zoo import entry
+from ovseg.zoo import model_entry
 from ovseg.zoo.refiners import refiner_spec
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -102,7 +102,7 @@ def dataset_text(row: Benchmark) -> str:
             "type": row.dataset,
             "data_root": f"{DATA_ROOT}/{row.root}",
             **split,
-            "data_prefix": {"img_path": row.pictures, "seg_map_path": row.labels},
+            "data_prefix": {"img_path": row.images, "seg_map_path": row.labels},
             "pipeline": "$test_pipeline",
         },
     }
@@ -121,7 +121,7 @@ def dataset_text(row: Benchmark) -> str:
 
 def model_text(model: Model) -> str:
     """Write a model of the zoo with what the benchmarks add to it."""
-    spec = merged(entry(model.entry).fresh_spec(), model.settings)
+    spec = merged(model_entry(model.entry).fresh_spec(), model.settings)
     return comment(model.about) + statement("model", spec)
 
 
@@ -142,7 +142,7 @@ def benchmark_text(stem: str, model: Model, row: Benchmark) -> str:
 
 def scenes_text(name: str, refine: str, about: str) -> str:
     """Write a bundled model on the drawn scenes."""
-    spec = entry(name).fresh_spec()
+    spec = model_entry(name).fresh_spec()
     refiner = refiner_spec(refine, spec)
     spec |= {"refiner": refiner} if refiner else {}
     bases = [f"../{RUNTIME}", "../_base_/datasets/scenes.py"]
@@ -152,7 +152,7 @@ def scenes_text(name: str, refine: str, about: str) -> str:
 
 def proposer_text() -> str:
     """Write the sizes of the tiny proposal network, which its training takes."""
-    proposer = entry("mask-adapted-clip-tiny").spec["decode_head"]["proposer"]
+    proposer = model_entry("mask-adapted-clip-tiny").spec["decode_head"]["proposer"]
     return (
         comment("Sizes of the tiny proposal network, for the configuration that trains it.")
         + statement("proposal_backbone", proposer["backbone"])

@@ -1,4 +1,4 @@
-# Proposal network of mask-adapted CLIP, learned on COCO-Stuff 164k: 118K pictures, 171 classes.
+# Proposal network of mask-adapted CLIP, learned on COCO-Stuff 164k: 118K images, 171 classes.
 # Where the variable OVSEG_DATA is set, it stands for the folder data/.
 _base_ = ["training_runtime.py"]
 
@@ -10,7 +10,7 @@ model = dict(
     vocabulary="coco_stuff164k_ovseg",
     templates="vild14",
 )
-# 8 GPUs x 4 pictures.
+# 8 GPUs x 4 images.
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,

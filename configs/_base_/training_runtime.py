@@ -7,7 +7,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type="TeachersHook"),
     dict(type="FiniteLossHook"),
-    dict(type="SkippedPicturesHook"),
+    dict(type="SkippedImagesHook"),
     dict(type="TrainingLogHook"),
 ]
 randomness = dict(seed=0)

@@ -1,5 +1,5 @@
-# CLIP-DINOiser on the drawn world, trained without labels by the bundled tiny DINO.
-# The drawn world has no background class and no FOUND, so the foreground is not taught: the
+# CLIP-DINOiser on the synthetic world, trained without labels by the bundled tiny DINO.
+# The synthetic world has no background class and no FOUND, so the foreground is not taught: the
 # background convolution stays as it was made, and nothing is cleaned by it. Train, then test:
 #     ovseg train configs/clip_dinoiser/clip_dinoiser_tiny_scenes.py --work-dir run
 #     ovseg test configs/clip_dinoiser/clip_dinoiser_tiny_scenes.py run/weights.safetensors
@@ -33,7 +33,7 @@ model = dict(
 # Crops of the size of a test window; the labels of the scenes are not even loaded.
 train_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
-    dict(type="PictureCrop", size=224),
+    dict(type="ImageCrop", size=224),
     dict(type="RandomCrop", crop_size=(112, 112)),
     dict(type="PackSegInputs"),
 ]

@@ -1,5 +1,5 @@
-# The training of CLIP-DINOiser: 1000 pictures of ImageNet, drawn once, 100 passes, no labels.
-# Any folder of pictures does: --cfg-options train_dataloader.dataset.data_root=FOLDER
+# The training of CLIP-DINOiser: 1000 images of ImageNet, drawn once, 100 passes, no labels.
+# Any folder of images does: --cfg-options train_dataloader.dataset.data_root=FOLDER
 # Where the variable OVSEG_DATA is set, it stands for the folder data/.
 _base_ = ["../_base_/training_runtime.py"]
 
@@ -23,18 +23,18 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type="LoadPicture"),
-    dict(type="PictureCrop", size=448),
+    dict(type="LoadImage"),
+    dict(type="ImageCrop", size=448),
     dict(type="PackSegInputs"),
 ]
-# 16 pictures a step; the last 8 of a pass make a step of their own: 63 steps a pass, 6300 in all.
+# 16 images a step; the last 8 of a pass make a step of their own: 63 steps a pass, 6300 in all.
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
-        type="PictureFolderDataset",
+        type="ImageFolderDataset",
         data_root="{{$OVSEG_DATA:data}}/imagenet/train",
         draw=1000,
         draw_seed=0,

@@ -1,6 +1,6 @@
-# DeCLIP's training of EVA02-CLIP B/16 by DINOv2-B: all pictures of COCO, no labels. Any folder of
-# pictures does: --cfg-options train_dataloader.dataset.data_root=FOLDER
-# Published on 4 GPUs with 4 pictures each: tools/dist_train.sh CONFIG 4 --amp
+# DeCLIP's training of EVA02-CLIP B/16 by DINOv2-B: all images of COCO, no labels. Any folder of
+# images does: --cfg-options train_dataloader.dataset.data_root=FOLDER
+# Published on 4 GPUs with 4 images each: tools/dist_train.sh CONFIG 4 --amp
 # Where the variable OVSEG_DATA is set, it stands for the folder data/.
 _base_ = ["../_base_/training_runtime.py"]
 
@@ -21,8 +21,8 @@ model = dict(
 
 # vfm_size gives the teacher the student's grid: 560 / 16 = 35 patches of 14 pixels.
 train_pipeline = [
-    dict(type="LoadPicture"),
-    dict(type="PictureRegions", size=560, vfm_size=490, crop_size=224),
+    dict(type="LoadImage"),
+    dict(type="RegionTransform", size=560, vfm_size=490, crop_size=224),
     dict(type="PackRegions"),
 ]
 train_dataloader = dict(
@@ -32,7 +32,7 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type="DefaultSampler", shuffle=True),
     dataset=dict(
-        type="PictureFolderDataset",
+        type="ImageFolderDataset",
         data_root="{{$OVSEG_DATA:data}}/coco_stuff164k/images/train2017",
         pipeline=train_pipeline,
     ),

@@ -1,5 +1,5 @@
-# DeCLIP on the drawn world: the tiny CLIP learns from the tiny DINO and from its own crops, without
-# labels. Train, then test:
+# DeCLIP on the synthetic world: the tiny CLIP learns from the tiny DINO and from its own crops,
+# without labels. Train, then test:
 #     ovseg train configs/declip/declip_tiny_scenes.py --work-dir run
 #     ovseg test configs/declip/declip_tiny_scenes.py run/weights.safetensors
 _base_ = ["../_base_/training_runtime.py", "../_base_/datasets/scenes.py"]
@@ -32,7 +32,7 @@ model = dict(
 train_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
     dict(type="RandomCrop", crop_size=(112, 112)),
-    dict(type="PictureRegions", size=112, vfm_size=112, crop_size=112, max_split=3, max_boxes=2),
+    dict(type="RegionTransform", size=112, vfm_size=112, crop_size=112, max_split=3, max_boxes=2),
     dict(type="PackRegions"),
 ]
 train_dataloader = dict(
@@ -57,7 +57,7 @@ param_scheduler = [
 custom_hooks = [
     dict(type="TeachersHook"),
     dict(type="FiniteLossHook"),
-    dict(type="SkippedPicturesHook"),
+    dict(type="SkippedImagesHook"),
     dict(type="TrainingLogHook"),
     dict(type="AveragedWeightsHook"),
 ]

@@ -1,4 +1,4 @@
-# Fine-tuning of the whole picture tower of mask-adapted CLIP, ViT-B/16.
+# Fine-tuning of the whole image encoder of mask-adapted CLIP, ViT-B/16.
 # 4 GPUs x 128 pairs, 5 passes over 442,117 pairs: 4315 steps.
 _base_ = ["../_base_/mask_adaptation.py"]
 

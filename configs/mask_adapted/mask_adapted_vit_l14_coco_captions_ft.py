@@ -1,4 +1,4 @@
-# Fine-tuning of the whole picture tower of mask-adapted CLIP, ViT-L/14.
+# Fine-tuning of the whole image encoder of mask-adapted CLIP, ViT-L/14.
 # 4 GPUs x 32 pairs, 5 passes over 442,117 pairs: 17270 steps.
 _base_ = ["../_base_/mask_adaptation.py"]
 

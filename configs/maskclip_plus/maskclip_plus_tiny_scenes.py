@@ -1,5 +1,5 @@
-# MaskCLIP+ on the drawn world: without any label a DeepLab head, and under it the tiny CLIP's own
-# picture tower, learn from the bundled maskclip-tiny, and get better than it. Train, then test:
+# MaskCLIP+ on the synthetic world: without any label a DeepLab head, and under it the tiny CLIP's
+# own image encoder, learn from the bundled maskclip-tiny, and get better than it. Train, then test:
 #     ovseg train configs/maskclip_plus/maskclip_plus_tiny_scenes.py --work-dir run
 #     ovseg test configs/maskclip_plus/maskclip_plus_tiny_scenes.py run/weights.safetensors
 _base_ = ["../_base_/training_runtime.py", "../_base_/datasets/scenes.py"]
@@ -38,7 +38,7 @@ model = dict(
             model="asset:clip_tiny.json",
             pretrained="asset:clip_tiny.safetensors",
         ),
-        decode_head=dict(type="MaskClipHead", kind="logits", temperature=20.0),
+        decode_head=dict(type="MaskClipHead", score_type="logits", temperature=20.0),
         templates="photo",
         test_cfg=dict(mode="whole", short_side=None),
     ),
@@ -49,7 +49,7 @@ model = dict(
 # The labels of the scenes are not even loaded.
 train_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
-    dict(type="PictureCrop", size=224, flip=0.5, brightness=0.3),
+    dict(type="ImageCrop", size=224, flip=0.5, brightness=0.3),
     dict(type="RandomCrop", crop_size=(112, 112)),
     dict(type="PackSegInputs"),
 ]

@@ -8,7 +8,7 @@ model = dict(
         model="asset:clip_tiny.json",
         pretrained="asset:clip_tiny.safetensors",
     ),
-    decode_head=dict(type="MaskClipHead", kind="logits", temperature=20.0),
+    decode_head=dict(type="MaskClipHead", score_type="logits", temperature=20.0),
     templates="photo",
     test_cfg=dict(mode="slide", short_side=224, crop_size=112, stride=56),
     refiner=dict(

@@ -1,4 +1,4 @@
-# The whole of Trident: SAM mixes the spliced features across the picture. Values of the tiny SAM
+# The whole of Trident: SAM mixes the spliced features across the image. Values of the tiny SAM
 # are alike nearly everywhere, so each row's threshold is set to its upper limit, 0.9.
 _base_ = ["../trident/trident_tiny_scenes.py"]
 model = dict(

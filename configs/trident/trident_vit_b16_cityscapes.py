@@ -5,7 +5,7 @@ _base_ = [
     "../_base_/models/trident_vit_b16.py",
     "../_base_/datasets/cityscapes.py",
 ]
-# SAM sees the halves of a picture.
+# SAM sees the halves of an image.
 model = dict(
     vocabulary="cityscapes",
     decode_head=dict(cos_fac=3.0, refine_neg_cos=False, sam_tiles=2),

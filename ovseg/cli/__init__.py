@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="ovseg",
-        description="Open-vocabulary segmentation: pictures and words in, label maps out.",
+        description="Open-vocabulary segmentation: images and words in, label maps out.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )

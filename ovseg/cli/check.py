@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         "plug-ins": _plugins(args.plugin),
         "models": _models(),
         "cache": _cache(),
-        "pictures": _pictures(),
+        "images": _images(),
         "environment": {k: os.environ[k] for k in _VARIABLES if k in os.environ},
     }
     if args.json:
@@ -150,11 +150,11 @@ def _plugins(names: list[str]) -> dict[str, str]:
 
 
 def _models() -> dict[str, str]:
-    from ovseg.zoo import entry, list_models
+    from ovseg.zoo import list_models, model_entry
 
     report = {}
     for name in list_models():
-        paths = [w.path() for w in entry(name).weights]
+        paths = [w.path() for w in model_entry(name).weights]
         present = all(paths)
         report[name] = ", ".join(map(str, paths)) if present else "weights not present"
     return report
@@ -172,7 +172,7 @@ def _cache() -> dict[str, Any]:
     }
 
 
-def _pictures() -> dict[str, Any]:
+def _images() -> dict[str, Any]:
     from PIL import features
 
     codecs = ("jpg", "zlib", "libtiff", "webp", "avif", "jpg_2000")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, segment, write pictures and the sheet, say where they are.
+    """Draw, segment, write images and the sheet, say where they are.
 
     Returns:
         0.
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     scenes = [draw_scene(seed) for seed in SPLITS["test"][: args.count]]
     for scene in scenes:
-        write_atomic(out / "pictures" / f"{_name(scene)}.png", _png(scene.image))
+        write_atomic(out / "images" / f"{_scene_name(scene)}.png", _png(scene.image))
     columns = {"ground truth": [_truth(scene) for scene in scenes]}
     for model in models:
         print(f"{model} on {device} ...", file=sys.stderr)
@@ -69,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _models(wanted: Sequence[str] | None) -> list[str]:
     """Check the names, or take every model that needs no download."""
-    from ovseg.zoo import entry, list_models
+    from ovseg.zoo import list_models, model_entry
 
     if wanted:
-        return [entry(name).name for name in wanted]
-    return [name for name in list_models() if all(w.asset for w in entry(name).weights)]
+        return [model_entry(name).name for name in wanted]
+    return [name for name in list_models() if all(w.asset for w in model_entry(name).weights)]
 
 
 def _segment(model: str, scenes: Sequence[Scene], device: str, folder: Path) -> list[Segmentation]:
@@ -83,7 +83,7 @@ def _segment(model: str, scenes: Sequence[Scene], device: str, folder: Path) -> 
     loaded = load(model, device=device)
     results = [loaded.segment(scene.image, "scenes", palette=PALETTE) for scene in scenes]
     for scene, result in zip(scenes, results, strict=True):
-        result.save(folder, _name(scene))
+        result.save(folder, _scene_name(scene))
     return results
 
 
@@ -91,7 +91,7 @@ def _truth(scene: Scene) -> Segmentation:
     from ovseg.scenes.world import CLASSES, PALETTE
     from ovseg.segmentation import Segmentation
 
-    return Segmentation(scene.labels, CLASSES, picture=scene.image, palette=PALETTE)
+    return Segmentation(scene.labels, CLASSES, image=scene.image, palette=PALETTE)
 
 
 def _share_right(results: Sequence[Segmentation], scenes: Sequence[Scene]) -> float:
@@ -107,24 +107,24 @@ def _sheet(scenes: Sequence[Scene], columns: dict[str, list[Segmentation]]) -> n
         [scene.image, *(results[i].overlay() for results in columns.values())]
         for i, scene in enumerate(scenes)
     ]
-    return contact_sheet(["picture", *columns], rows, entries=_legend(columns))
+    return contact_sheet(["image", *columns], rows, entries=_legend(columns))
 
 
 def _legend(columns: dict[str, list[Segmentation]]) -> list[Any]:
     """Give the classes of the ground truth, the most frequent first."""
-    from ovseg.visualize.legend import Entry
+    from ovseg.visualize.legend import LegendEntry
 
     truth = columns["ground truth"]
-    colours = dict(zip(truth[0].classes, truth[0].colours, strict=True))
+    colors = dict(zip(truth[0].classes, truth[0].colors, strict=True))
     shares: dict[str, float] = {}
     for result in truth:
         for name, share in result.shares().items():
             shares[name] = shares.get(name, 0.0) + share / len(truth)
     ordered = sorted(shares.items(), key=lambda pair: -pair[1])
-    return [Entry(name, colours[name], share) for name, share in ordered]
+    return [LegendEntry(name, colors[name], share) for name, share in ordered]
 
 
-def _name(scene: Scene) -> str:
+def _scene_name(scene: Scene) -> str:
     return f"scene-{scene.seed}"
 
 

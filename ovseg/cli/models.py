@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         ConfigError: no name matches the pattern.
     """
     from ovseg.plugins import import_plugins
-    from ovseg.zoo import entry, list_models
+    from ovseg.zoo import list_models, model_entry
 
     import_plugins(args.plugin)
     names = list_models(args.pattern) or list_models(f"*{args.pattern}*")
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             expected=f"one of {', '.join(list_models())}",
             fix="use wildcards, e.g. ovseg models '*clip*'",
         )
-    rows = [_row(entry(name)) for name in names]
+    rows = [_row(model_entry(name)) for name in names]
     print(json.dumps(rows, indent=2) if args.json else _table(rows))
     return 0
 
@@ -54,7 +54,7 @@ def _row(model: Any) -> dict[str, Any]:
             "source": w.source(),
             "size": w.size,
             "sha256": w.sha256,
-            "licence": w.licence,
+            "license": w.license,
         }
         for w in model.weights
     ]
@@ -65,13 +65,13 @@ def _row(model: Any) -> dict[str, Any]:
         "summary": model.summary,
         "needs": model.needs(),
         "present": all(w["path"] for w in weights),
-        "licence": model.licence(),
+        "license": model.license(),
         "weights": weights,
     }
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    head = ("name", "method", "needs", "weights present", "licence")
+    head = ("name", "method", "needs", "weights present", "license")
     cells = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
     lines = [
@@ -86,4 +86,4 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     paths = ", ".join(w["path"] for w in row["weights"] if w["path"])
     present = f"yes  {paths}" if row["present"] else "no"
     name = row["name"] + (" *" if row["default"] else "")
-    return (name, row["method"], row["needs"], present, row["licence"])
+    return (name, row["method"], row["needs"], present, row["license"])

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="accept pictures without label maps and the reverse",
+        help="accept images without label maps and the reverse",
     )
 
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     benchmark = find_benchmark(args.name)
     data = Path(args.root or os.environ.get("OVSEG_DATA") or "data")
     if args.check:
-        return _check(benchmark, data / benchmark.root)
+        return _check_label_maps(benchmark, data / benchmark.root)
 
     from ovseg.datasets.prepare import prepare
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(benchmark: object, root: Path) -> int:
+def _check_label_maps(benchmark: object, root: Path) -> int:
     from ovseg.datasets.check import check
     from ovseg.datasets.pairs import missing_root
     from ovseg.utils.progress import Progress

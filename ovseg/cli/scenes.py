@@ -1,4 +1,4 @@
-"""`ovseg scenes`: draw pictures with exact label maps."""
+"""`ovseg scenes`: draw images with exact label maps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ovseg.errors import ConfigError, InputError
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
-HELP: str = "draw pictures with exact label maps, without any download"
+HELP: str = "draw images with exact label maps, without any download"
 EXAMPLE: str = "ovseg scenes drawn --count 100 --size 224x224"
 
-_FIRST_SEED = 1_000_000  # of the val split; here in full, because the drawn world loads OpenCV
+_FIRST_SEED = 1_000_000  # of the val split; here in full, because the synthetic world loads OpenCV
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,12 +55,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked_size(args: argparse.Namespace) -> tuple[int, int]:
     """Return (height, width) once all three numbers are known to be usable."""
-    from ovseg.scenes.world import check_seeds, check_size
+    from ovseg.scenes.world import check_scene_size, check_seeds
 
     size = _size(args.size)
     try:
         check_seeds(args.seed, args.count)
-        return check_size(size)
+        return check_scene_size(size)
     except InputError as error:
         raise ConfigError(error.what, expected=error.expected, fix=error.fix) from error
 

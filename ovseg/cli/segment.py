@@ -1,4 +1,4 @@
-"""`ovseg segment`: pictures and words in, label maps out."""
+"""`ovseg segment`: images and words in, label maps out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from ovseg.cli.plugin_option import add_plugin_option
 from ovseg.formats import FORMATS
 
-HELP = "label every pixel of pictures with the words you give"
+HELP = "label every pixel of images with the words you give"
 EXAMPLE = 'ovseg segment photos/ -c "sky, house; home, red car" -o results'
 
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="SRC",
-        help="pictures, folders, globs, or - for a list of them on stdin",
+        help="images, folders, globs, or - for a list of them on stdin",
     )
     parser.add_argument(
         "-c",
@@ -58,7 +58,7 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--refine",
         choices=("none", "pamr", "sam"),
-        help="sharpen the borders: pamr by the picture's colours, sam by the outlines SAM sees",
+        help="sharpen the borders: pamr by the image's colors, sam by the outlines SAM sees",
     )
     group.add_argument(
         "--background",
@@ -78,7 +78,7 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help=f"what to write, of {','.join(FORMATS)} (%(default)s)",
     )
-    group.add_argument("--palette", help="colours of the classes: a file or '#ff0000,#00ff00,...'")
+    group.add_argument("--palette", help="colors of the classes: a file or '#ff0000,#00ff00,...'")
     group.add_argument(
         "--merge-duplicates", action="store_true", help="merge classes of the same name"
     )
@@ -95,17 +95,17 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--allow-truncated", action="store_true", help="use what is there of a cut-off file"
     )
     group.add_argument(
-        "--ignore-exif", action="store_true", help="do not turn pictures upright by EXIF"
+        "--ignore-exif", action="store_true", help="do not turn images upright by EXIF"
     )
     group.add_argument(
         "--value-range", metavar="LOW:HIGH", help="values that become black and white, e.g. 0:4095"
     )
     group.add_argument(
-        "--alpha-background", metavar="COLOUR", help="under transparent areas (#ffffff)"
+        "--alpha-background", metavar="COLOR", help="under transparent areas (#ffffff)"
     )
     group.add_argument("--bands", metavar="I,J,K", help="bands of a TIFF to use, from 0")
     group.add_argument(
-        "--max-pixels", type=int, metavar="N", help="largest picture that is decoded (179 million)"
+        "--max-pixels", type=int, metavar="N", help="largest image that is decoded (179 million)"
     )
 
 
@@ -122,12 +122,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment the pictures.
+    """Segment the images.
 
     Everything that can be wrong with the request shows before the model is loaded.
 
     Returns:
-        0 when all pictures are done, 3 when some failed.
+        0 when all images are done, 3 when some failed.
 
     Raises:
         OvsegError: nothing could be done, or results cannot be written.
@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
 
     import_plugins(args.plugin)
     request = Request(args)
-    # Only now: it loads the picture libraries, which a wrong request should not wait for.
+    # Only now: it loads the image libraries, which a wrong request should not wait for.
     from ovseg.runs.folder import RunFolder
 
     with RunFolder(args.out, request.settings(), overwrite=args.overwrite) as folder:

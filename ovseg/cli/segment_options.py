@@ -29,10 +29,10 @@ def place(args: argparse.Namespace) -> tuple[str, str]:
 
 
 def palette(text: str | None, count: int) -> tuple[tuple[int, int, int], ...] | None:
-    """Return the RGB colour of each class, or None for the automatic ones.
+    """Return the RGB color of each class, or None for the automatic ones.
 
     Raises:
-        ConfigError: colours that cannot be read, or too few of them.
+        ConfigError: colors that cannot be read, or too few of them.
     """
     from ovseg.visualize.palette import parse_palette
 
@@ -89,7 +89,7 @@ def check_trust(args: argparse.Namespace) -> None:
 
 
 def read_options(args: argparse.Namespace) -> ReadOptions:
-    """Return how pictures are read.
+    """Return how images are read.
 
     Raises:
         ConfigError: a value is out of its range.

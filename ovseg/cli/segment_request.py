@@ -15,7 +15,7 @@ from ovseg.cli import segment_options as values
 from ovseg.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from ovseg.images import PictureFinder
+    from ovseg.images import ImageFinder
     from ovseg.runs.folder import RunFolder
     from ovseg.segmenter import Segmenter
 
@@ -59,8 +59,8 @@ class Request:
         }
 
     def carry_out(self, folder: RunFolder) -> int:
-        """Load the model and work through the pictures."""
-        from ovseg.runs.batch import Batch, Tally
+        """Load the model and work through the images."""
+        from ovseg.runs.batch import Batch, RunCounts
         from ovseg.segmenter import load
         from ovseg.utils.progress import Progress
 
@@ -79,7 +79,7 @@ class Request:
         folder.begin(model.protocol(), self._classes(), self._about(model))
         with Progress(None, unit="word") as progress:
             model.prepare(self.vocabulary, strict=args.strict, progress=progress.reach)
-        stop_at_first = args.strict or self._is_single_picture()
+        stop_at_first = args.strict or self._is_single_image()
         batch = Batch(
             model=model,
             vocabulary=self.vocabulary,
@@ -90,7 +90,7 @@ class Request:
             all_frames=args.all_frames,
             stop_at_first=stop_at_first,
         )
-        tally = Tally()
+        tally = RunCounts()
         try:
             with Progress(self.items.total) as progress:
                 batch.run(self.items, progress, tally)
@@ -101,11 +101,11 @@ class Request:
         return 3 if tally.failed else 0
 
     def _announce(self) -> None:
-        work = f"{len(self.vocabulary.classes)} classes, {self.items.total} pictures"
+        work = f"{len(self.vocabulary.classes)} classes, {self.items.total} images"
         where = f"{self.device} ({self.precision})"
         print(f"{self.model} on {where}: {work} -> {self.args.out}", file=sys.stderr)
 
-    def _is_single_picture(self) -> bool:
+    def _is_single_image(self) -> bool:
         sources = self.args.sources
         return len(sources) == 1 == self.items.total and next(iter(self.items)).path == sources[0]
 
@@ -116,15 +116,15 @@ class Request:
         return f" (left out: {', '.join(found)})" if found else ""
 
     def _classes(self) -> list[dict[str, Any]]:
-        from ovseg.visualize.palette import distinct_colours
+        from ovseg.visualize.palette import distinct_colors
 
         words = self.vocabulary
-        colours = self.palette or distinct_colours(len(words.classes))
-        queries: list[list[str]] = [[] for _ in words.classes]
-        for query, index in zip(words.queries, words.query_class, strict=True):
-            queries[index].append(query)
+        colors = self.palette or distinct_colors(len(words.classes))
+        prompts: list[list[str]] = [[] for _ in words.classes]
+        for prompt, index in zip(words.prompts, words.prompt_class, strict=True):
+            prompts[index].append(prompt)
         return [
-            {"id": i, "label": label, "queries": queries[i], "color": list(colours[i])}
+            {"id": i, "label": label, "prompts": prompts[i], "color": list(colors[i])}
             for i, label in enumerate(words.classes)
         ]
 
@@ -146,12 +146,12 @@ class Request:
         }
 
 
-def _find(args: argparse.Namespace) -> PictureFinder:
-    from ovseg.images import find_pictures
+def _find(args: argparse.Namespace) -> ImageFinder:
+    from ovseg.images import find_images
 
     listed = "-" in args.sources
     sources = _with_stdin(args.sources) if listed else args.sources
-    items = find_pictures(sources, exclude=args.out)
+    items = find_images(sources, exclude=args.out)
     try:
         items.require_any()
     except InputError as error:

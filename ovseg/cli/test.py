@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--precision", default="auto", metavar="P", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--refine", metavar="R", help="sharpen the borders: none, pamr or sam")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="leave out pictures without label maps; the result is then called partial",
+        help="leave out images without label maps; the result is then called partial",
     )
     parser.add_argument("--out", metavar="DIR", help="write the predicted label maps there")
-    parser.add_argument("--show-dir", metavar="DIR", help="write pictures of the results there")
+    parser.add_argument("--show-dir", metavar="DIR", help="write images of the results there")
     parser.add_argument("--boundary", action="store_true", help="also give the boundary IoU")
 
 

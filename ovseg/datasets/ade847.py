@@ -1,8 +1,8 @@
 """The full ADE20K release (2021_17_01) becomes 847 classes in 16-bit TIFF.
 
-Beside each picture `NAME.jpg` lies `NAME_seg.png`: its red and green bands code the object class.
-As the published protocol has it, pictures and label maps with a short side above 512 are shrunk to
-512 (pictures linearly, label maps to the nearest).
+Beside each image `NAME.jpg` lies `NAME_seg.png`: its red and green bands code the object class.
+As the published protocol has it, images and label maps with a short side above 512 are shrunk to
+512 (images linearly, label maps to the nearest).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def jobs(root: Path, *, train: bool) -> list[Job]:
     """Jobs for `images_detectron2/` and `annotations_detectron2/`, from `images/`."""
     made = []
     for folder in ["validation", "training"] if train else ["validation"]:
-        for picture in sorted((root / "images").rglob(_FOLDERS[folder])):
-            pictures, labels = (root / f"{kind}_detectron2" / folder for kind in _KINDS)
-            segments = picture.with_name(f"{picture.stem}_seg.png")
-            made.append(Job(picture, pictures / picture.name, _convert_picture))
-            made.append(Job(segments, labels / f"{picture.stem}.tif", _convert_labels))
+        for image in sorted((root / "images").rglob(_FOLDERS[folder])):
+            images, labels = (root / f"{kind}_detectron2" / folder for kind in _KINDS)
+            segments = image.with_name(f"{image.stem}_seg.png")
+            made.append(Job(image, images / image.name, _convert_image))
+            made.append(Job(segments, labels / f"{image.stem}.tif", _convert_labels))
     return made
 
 
@@ -56,7 +56,7 @@ def _shrunk(height: int, width: int) -> tuple[int, int] | None:
     return round(height / width * _SHORT_SIDE), _SHORT_SIDE
 
 
-def _convert_picture(source: Path) -> bytes:
+def _convert_image(source: Path) -> bytes:
     import cv2
 
     with _opened(source) as file:

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from ovseg.datasets.conversion import read_ids
-from ovseg.datasets.cross_check import contradictions
-from ovseg.datasets.id_checks import suspicions
-from ovseg.datasets.labels import check_ids, check_size
-from ovseg.datasets.pairs import Pairs
+from ovseg.datasets.cross_check import find_mismatches
+from ovseg.datasets.id_checks import warn_unusual_ids
+from ovseg.datasets.labels import check_ids, check_label_size
+from ovseg.datasets.pairs import FilePairs
 from ovseg.datasets.prepare import find_items
 from ovseg.datasets.table import Benchmark
 from ovseg.errors import DatasetError
@@ -41,7 +41,7 @@ class Findings:
     """
 
     benchmark: Benchmark
-    pairs: Pairs
+    pairs: FilePairs
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(65_536, dtype=np.int64))
     seen: dict[str, frozenset[int]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Findings:
 
 
 def check(benchmark: Benchmark, root: Path, step: Callable[[], None] = lambda: None) -> Findings:
-    """Read every label map and the header of every picture.
+    """Read every label map and the header of every image.
 
     Args:
         benchmark: which one.
@@ -94,10 +94,10 @@ def check(benchmark: Benchmark, root: Path, step: Callable[[], None] = lambda: N
     if not benchmark.is_complete(count):
         official = " or ".join(map(str, benchmark.expected))
         findings.warnings.append(
-            f"{count} pictures, the official split has {official}: results are called partial"
+            f"{count} images, the official split has {official}: results are called partial"
         )
-    findings.warnings += suspicions(benchmark, findings.pixels)
-    findings.problems += contradictions(benchmark, root, findings.seen)
+    findings.warnings += warn_unusual_ids(benchmark, findings.pixels)
+    findings.problems += find_mismatches(benchmark, root, findings.seen)
     return findings
 
 
@@ -109,8 +109,8 @@ def _read_item(findings: Findings, root: Path, name: str) -> None:
     counts = np.bincount(ids.ravel(), minlength=65_536)
     findings.pixels += counts
     findings.seen[name] = frozenset(np.flatnonzero(counts).tolist())
-    size = _upright_size(root / row.pictures / f"{name}{row.picture_suffix}")
-    check_size(ids.shape, size, str(path))
+    size = _upright_size(root / row.images / f"{name}{row.image_suffix}")
+    check_label_size(ids.shape, size, str(path))
     check_ids(ids, row.highest_id + 1, -1 if row.ignore is None else row.ignore, str(path))
 
 
@@ -122,7 +122,7 @@ def _upright_size(path: Path) -> tuple[int, int]:
             turned = file.getexif().get(0x0112) in _TURNED
     except OSError as error:
         raise DatasetError(
-            f"picture cannot be read ({error.strerror or error})", where=path
+            f"image cannot be read ({error.strerror or error})", where=path
         ) from error
     return (width, height) if turned else (height, width)
 
@@ -130,14 +130,14 @@ def _upright_size(path: Path) -> tuple[int, int]:
 def _histogram(
     benchmark: Benchmark, pixels: np.ndarray, seen: dict[str, frozenset[int]]
 ) -> list[str]:
-    """One line an id that occurs: id, class, share of the pixels, number of pictures."""
+    """One line an id that occurs: id, class, share of the pixels, number of images."""
     classes = Vocabulary.builtin(benchmark.name).classes
     total = max(int(pixels.sum()), 1)
-    pictures = np.bincount([i for ids in seen.values() for i in ids], minlength=len(pixels))
-    lines = ["    id  pixels    pictures  class"]
+    images = np.bincount([i for ids in seen.values() for i in ids], minlength=len(pixels))
+    lines = ["    id  pixels    images  class"]
     for index in np.flatnonzero(pixels):
         name = _meaning(benchmark, int(index), classes)
-        lines.append(f"{index:6d}  {pixels[index] / total:7.3%}  {pictures[index]:8d}  {name}")
+        lines.append(f"{index:6d}  {pixels[index] / total:7.3%}  {images[index]:8d}  {name}")
     absent = benchmark.num_classes - sum(
         bool(pixels[k + benchmark.reduce_zero]) for k in range(benchmark.num_classes)
     )

@@ -1,7 +1,7 @@
 """COCO-Stuff's pixel maps become train ids (171 classes) and COCO-Object's ids (81).
 
 The pixel maps (`stuffthingmaps_trainval2017`) hold COCO's category number minus 1, 255 for
-unlabelled. COCO's 182 numbers have 11 gaps: categories that were planned and never annotated.
+unlabeled. COCO's 182 numbers have 11 gaps: categories that were planned and never annotated.
 """
 
 from __future__ import annotations

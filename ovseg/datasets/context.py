@@ -1,6 +1,6 @@
 """Pascal Context's `.mat` files become label maps of 459 classes, and of 59 and the background.
 
-The release has one file a picture with the variable `LabelMap`, numbers 1 to 459. The 59 classes
+The release has one file an image with the variable `LabelMap`, numbers 1 to 459. The 59 classes
 are those among them that bear their names; all others are background.
 """
 
@@ -49,7 +49,7 @@ def jobs_59(root: Path, *, train: bool) -> list[Job]:
 def write_lists(root: Path) -> int:
     """Write `ImageSets/SegmentationContext/{train,val}.txt` where they are missing.
 
-    Pascal Context's pictures are VOC2010's `ImageSets/Main` ones.
+    Pascal Context's images are VOC2010's `ImageSets/Main` ones.
 
     Returns:
         How many lists are written.

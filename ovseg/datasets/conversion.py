@@ -68,7 +68,7 @@ def read_ids(path: Path) -> np.ndarray:
     """Read a label map, (H, W) int32, as it stands.
 
     Raises:
-        DatasetError: it cannot be read, or holds colours.
+        DatasetError: it cannot be read, or holds colors.
     """
     try:
         data = path.read_bytes()

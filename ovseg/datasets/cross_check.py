@@ -1,6 +1,6 @@
-"""Comparing label maps with what the data set itself says about its pictures.
+"""Comparing label maps with what the data set itself says about its images.
 
-Most releases carry a second account of what is in a picture: VOC's `ImageSets/Main/cat_val.txt`,
+Most releases carry a second account of what is in an image: VOC's `ImageSets/Main/cat_val.txt`,
 Cityscapes' polygons, COCO's `instances_val2017.json`, ADE20K's `objectInfo150.txt`, the list of
 class names `labels.txt`. Label maps with shifted or permuted ids contradict it. Where there is no
 such file nothing can be said.
@@ -20,7 +20,7 @@ from ovseg.datasets.table import Benchmark
 from ovseg.errors import DatasetError
 from ovseg.prompts.vocabulary import Vocabulary
 
-__all__ = ["contradictions", "name_list_contradiction"]
+__all__ = ["find_mismatches", "name_list_contradiction"]
 
 Seen = Mapping[str, frozenset[int]]
 """Ids present in each item's label map."""
@@ -35,7 +35,7 @@ Statement = tuple[str, int]
 _LINE = re.compile(r"\s*(\d+)\s*:\s*(.*\S)\s*")
 
 
-def contradictions(benchmark: Benchmark, root: Path, seen: Seen) -> list[str]:
+def find_mismatches(benchmark: Benchmark, root: Path, seen: Seen) -> list[str]:
     """Say where label maps and the data set's other files disagree.
 
     Args:
@@ -54,7 +54,7 @@ def contradictions(benchmark: Benchmark, root: Path, seen: Seen) -> list[str]:
     for name, pattern, read in _SOURCES.get(benchmark.root, ()):
         files = sorted(root.glob(pattern))
         if files:
-            statements = [s for path in files for s in _read(read, path, ids)]
+            statements = [s for path in files for s in _read_statements(read, path, ids)]
             found.append(_compare(name, benchmark, statements, seen))
     found.append(name_list_contradiction(benchmark, root))
     if benchmark.name == "ade20k":
@@ -70,7 +70,9 @@ def _ids_by_name(benchmark: Benchmark) -> dict[str, int]:
     return ids
 
 
-def _read(read: Callable[..., Iterator[Any]], path: Path, *arguments: Mapping[str, int]) -> list:
+def _read_statements(
+    read: Callable[..., Iterator[Any]], path: Path, *arguments: Mapping[str, int]
+) -> list:
     try:
         return list(read(path, *arguments))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -82,7 +84,7 @@ def _read(read: Callable[..., Iterator[Any]], path: Path, *arguments: Mapping[st
 
 
 def _voc_presence(path: Path, ids: Mapping[str, int]) -> Iterator[Statement]:
-    """`cat_val.txt`: a picture and 1 (shows a cat), 0 (only hard to see) or -1 a line."""
+    """`cat_val.txt`: an image and 1 (shows a cat), 0 (only hard to see) or -1 a line."""
     index = ids.get(path.name.removesuffix("_val.txt"))
     if index is None:
         return
@@ -135,7 +137,7 @@ def _compare(
     item, index = min((item, index) for item, index in known if index not in seen[item])
     text = (
         f"label maps contradict {source}: only {share:.0%} of the classes that it names in a "
-        f"picture are in its label map (for example {classes[index - benchmark.reduce_zero]!r}, id "
+        f"image are in its label map (for example {classes[index - benchmark.reduce_zero]!r}, id "
         f"{index}, in {item})"
     )
     for shift in (1, -1):
@@ -149,10 +151,10 @@ def _share(known: set[tuple[str, int]], seen: Seen, shift: int) -> float:
 
 
 def _compare_counts(path: Path, seen: Seen) -> str | None:
-    """Compare with ADE20K's table: its column Val says in how many pictures a class is."""
+    """Compare with ADE20K's table: its column Val says in how many images a class is."""
     if not path.is_file():
         return None
-    expected = dict(_read(_ade_counts, path))
+    expected = dict(_read_statements(_ade_counts, path))
     if not expected or max(expected.values()) > len(seen):
         return None  # only a part of the split is here
     found = Counter(index for ids in seen.values() for index in ids)
@@ -161,7 +163,7 @@ def _compare_counts(path: Path, seen: Seen) -> str | None:
         return None
     worst = max(expected, key=lambda index: abs(found[index] - expected[index]))
     return (
-        f"label maps contradict {path.name}: id {worst} is in {found[worst]} pictures where "
+        f"label maps contradict {path.name}: id {worst} is in {found[worst]} images where "
         f"it says {expected[worst]}; the ids are shifted or permuted"
     )
 

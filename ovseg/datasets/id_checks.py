@@ -1,8 +1,8 @@
-"""What a histogram of label ids says about the numbering, without knowing the pictures.
+"""What a histogram of label ids says about the numbering, without knowing the images.
 
 No official histograms are packaged; these rules know only what each file format must look like.
 They give suspicions, not verdicts. `ovseg.datasets.cross_check` compares with what the data set
-itself says about its pictures.
+itself says about its images.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ovseg.datasets.cityscapes import TRAIN_IDS
 from ovseg.datasets.coco import GAPS
 from ovseg.datasets.table import WIDE_IGNORE, Benchmark
 
-__all__ = ["suspicions"]
+__all__ = ["warn_unusual_ids"]
 
 _MANY = 60
 """So many different ids make it telling that certain others never occur."""
 
 
-def suspicions(benchmark: Benchmark, pixels: np.ndarray) -> list[str]:
+def warn_unusual_ids(benchmark: Benchmark, pixels: np.ndarray) -> list[str]:
     """Say in words what looks like another numbering.
 
     Args:

@@ -10,25 +10,25 @@ from PIL import Image, UnidentifiedImageError
 
 from ovseg.errors import DatasetError
 
-__all__ = ["check_ids", "check_size", "decode_ids"]
+__all__ = ["check_ids", "check_label_size", "decode_ids"]
 
 
 def decode_ids(
-    data: bytes, where: str, colours: Sequence[Sequence[int]] | None = None
+    data: bytes, where: str, colors: Sequence[Sequence[int]] | None = None
 ) -> np.ndarray:
     """Decode a label map without changing an id.
 
     Args:
-        data: the file: one band of 8 or 16 bits, or indices into a palette; with `colours` also
-            an RGB picture.
+        data: the file: one band of 8 or 16 bits, or indices into a palette; with `colors` also
+            an RGB image.
         where: its path, for messages.
-        colours: the RGB colour of each id in turn.
+        colors: the RGB color of each id in turn.
 
     Returns:
         (H, W) int32 ids.
 
     Raises:
-        DatasetError: not a picture, an RGB picture without `colours`, or a colour not among them.
+        DatasetError: not an image, an RGB image without `colors`, or a color not among them.
     """
     try:
         with Image.open(io.BytesIO(data)) as file:
@@ -39,28 +39,28 @@ def decode_ids(
         raise DatasetError(f"label map cannot be read ({error})", where=where) from error
     if len(bands) == 1 and values.dtype.kind in "uib":
         return values.astype(np.int32)
-    if bands[:3] == ("R", "G", "B") and colours is not None:
-        return _ids_of_colours(values[:, :, :3], colours, where)
+    if bands[:3] == ("R", "G", "B") and colors is not None:
+        return _ids_of_colors(values[:, :, :3], colors, where)
     raise DatasetError(
         f"label map has bands {''.join(bands)} ({values.dtype}) in place of class ids",
         where=where,
         expected="one band of 8 or 16 bit class ids",
-        fix="if colours stand for classes, pass their table: "
-        "dict(type='LoadLabels', colours=[[r, g, b], ...]), the colour of class 0 first",
+        fix="if colors stand for classes, pass their table: "
+        "dict(type='LoadLabels', colors=[[r, g, b], ...]), the color of class 0 first",
     )
 
 
-def _ids_of_colours(pixels: np.ndarray, colours: Sequence[Sequence[int]], where: str) -> np.ndarray:
+def _ids_of_colors(pixels: np.ndarray, colors: Sequence[Sequence[int]], where: str) -> np.ndarray:
     weights = np.array([65536, 256, 1])
     codes = pixels.astype(np.int64) @ weights
-    table = np.asarray(colours, dtype=np.int64) @ weights
+    table = np.asarray(colors, dtype=np.int64) @ weights
     order = np.argsort(table)
     found = order[np.clip(np.searchsorted(table, codes, sorter=order), 0, len(order) - 1)]
     unknown = table[found] != codes
     if unknown.any():
         raise DatasetError(
-            f"colour {tuple(int(v) for v in pixels[unknown][0])} of {int(unknown.sum())} pixels "
-            "is not in the colour table",
+            f"color {tuple(int(v) for v in pixels[unknown][0])} of {int(unknown.sum())} pixels "
+            "is not in the color table",
             where=where,
         )
     return found.astype(np.int32)
@@ -95,25 +95,25 @@ def check_ids(ids: np.ndarray, num_classes: int, ignore: int, where: str) -> Non
     )
 
 
-def check_size(labels: tuple[int, ...], picture: tuple[int, ...], path: str) -> None:
-    """Refuse a label map of another size than its picture.
+def check_label_size(labels: tuple[int, ...], image: tuple[int, ...], path: str) -> None:
+    """Refuse a label map of another size than its image.
 
     Args:
         labels: (height, width) of the label map.
-        picture: (height, width, ...) of the picture, upright.
+        image: (height, width, ...) of the image, upright.
         path: of the label map.
 
     Raises:
         DatasetError: the sizes differ; it says so when they are only turned.
     """
-    if labels == picture[:2]:
+    if labels == image[:2]:
         return
-    turned = labels == picture[1::-1]
+    turned = labels == image[1::-1]
     raise DatasetError(
-        f"label map is {labels[0]} x {labels[1]} px, its picture {picture[0]} x {picture[1]}",
+        f"label map is {labels[0]} x {labels[1]} px, its image {image[0]} x {image[1]}",
         where=path,
         expected="equal height and width",
-        fix="the picture carries an EXIF rotation: turn the label map too, or strip the tag"
+        fix="the image carries an EXIF rotation: turn the label map too, or strip the tag"
         if turned
         else None,
     )

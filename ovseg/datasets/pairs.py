@@ -1,4 +1,4 @@
-"""Pictures and their label maps: where they should lie, and which lack the other."""
+"""Images and their label maps: where they should lie, and which lack the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ovseg.datasets.table import BENCHMARKS, Benchmark
 from ovseg.errors import ConfigError, DatasetError
 
 __all__ = [
-    "Pairs",
+    "FilePairs",
     "check_class_order",
     "find_pairs",
     "list_files",
@@ -25,40 +25,40 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Pairs:
+class FilePairs:
     """Items of a split, sorted by name.
 
     Attributes:
-        complete: names of items with a picture and a label map.
-        no_labels: names of items of which only the picture is there.
-        no_picture: names of items of which only the label map is there.
+        complete: names of items with an image and a label map.
+        no_labels: names of items of which only the image is there.
+        no_image: names of items of which only the label map is there.
         absent: names that the split lists and of which neither is there.
         repeated: names that the split lists more than once.
     """
 
     complete: tuple[str, ...]
     no_labels: tuple[str, ...] = ()
-    no_picture: tuple[str, ...] = ()
+    no_image: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
 
     @property
     def missing(self) -> int:
         """How many items cannot be used."""
-        return len(self.no_labels) + len(self.no_picture) + len(self.absent)
+        return len(self.no_labels) + len(self.no_image) + len(self.absent)
 
     def problems(self) -> list[str]:
         """Say in words what is missing, a sentence a kind."""
         kinds = (
             (self.no_labels, "without a label map"),
-            (self.no_picture, "without a picture"),
-            (self.absent, "listed, but neither picture nor label map is there"),
+            (self.no_image, "without an image"),
+            (self.absent, "listed, but neither image nor label map is there"),
             (self.repeated, "listed more than once"),
         )
         return [f"{len(names)} {text}: {_some(names)}" for names, text in kinds if names]
 
     def require(self, where: object, *, allow_missing: bool = False) -> None:
-        """Refuse a split in which a picture or a label map lacks the other.
+        """Refuse a split in which an image or a label map lacks the other.
 
         Args:
             where: the data set's folder, for the message.
@@ -69,32 +69,32 @@ class Pairs:
         """
         if not self.complete:
             raise DatasetError(
-                "no picture with a label map" + "".join(f"; {p}" for p in self.problems()),
+                "no image with a label map" + "".join(f"; {p}" for p in self.problems()),
                 where=where,
             )
         if self.missing and not allow_missing:
             raise DatasetError(
                 "; ".join(self.problems()),
                 where=where,
-                expected="a label map for every picture and the reverse",
+                expected="a label map for every image and the reverse",
                 fix="get the missing files, or use --allow-missing (of a data set: "
                 "allow_missing=True) to count what is there; the result is then called partial",
             )
 
 
 def find_pairs(
-    pictures: Path,
+    images: Path,
     labels: Path,
     suffixes: tuple[str, str],
     split: Path | None = None,
-) -> Pairs:
-    """Match pictures with label maps by name.
+) -> FilePairs:
+    """Match images with label maps by name.
 
     Args:
-        pictures: folder of the pictures, searched with its subfolders.
+        images: folder of the images, searched with its subfolders.
         labels: folder of the label maps, likewise.
-        suffixes: what the file names of a picture and of a label map have after the item's name.
-        split: file that lists the names, one a line; None: every picture and label map counts.
+        suffixes: what the file names of an image and of a label map have after the item's name.
+        split: file that lists the names, one a line; None: every image and label map counts.
 
     Returns:
         What is there and what is not.
@@ -102,21 +102,21 @@ def find_pairs(
     Raises:
         DatasetError: the split is not there or lists nothing.
     """
-    have = list_files(pictures, suffixes[0])
-    labelled = list_files(labels, suffixes[1])
+    have = list_files(images, suffixes[0])
+    labeled = list_files(labels, suffixes[1])
     if split is None:
-        return Pairs(
-            tuple(sorted(have & labelled)),
-            tuple(sorted(have - labelled)),
-            tuple(sorted(labelled - have)),
+        return FilePairs(
+            tuple(sorted(have & labeled)),
+            tuple(sorted(have - labeled)),
+            tuple(sorted(labeled - have)),
         )
     listed = read_names(split)
     names = set(listed)
-    return Pairs(
-        tuple(sorted(names & have & labelled)),
-        tuple(sorted(names & have - labelled)),
-        tuple(sorted(names & labelled - have)),
-        tuple(sorted(names - have - labelled)),
+    return FilePairs(
+        tuple(sorted(names & have & labeled)),
+        tuple(sorted(names & have - labeled)),
+        tuple(sorted(names & labeled - have)),
+        tuple(sorted(names - have - labeled)),
         tuple(sorted(name for name, count in Counter(listed).items() if count > 1)),
     )
 
@@ -223,12 +223,12 @@ def check_class_order(
             where=where,
             fix="choose the vocabulary of this data set",
         )
-    names = [_plain(name) for name in classes]
+    names = [_plain_name(name) for name in classes]
     place = {name: index for index, name in enumerate(names)}
     moved = [
         f"{index} is {label!r} instead of {classes[index]!r}"
         for index, label in enumerate(vocabulary)
-        if place.get(_plain(label), index) != index
+        if place.get(_plain_name(label), index) != index
     ]
     if moved:
         raise ConfigError(
@@ -240,7 +240,7 @@ def check_class_order(
         )
 
 
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     return " ".join(name.lower().split())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ovseg.datasets import ade847, cityscapes, coco, context, voc_aug
 from ovseg.datasets.conversion import Job, pending, run_jobs
 from ovseg.datasets.cross_check import name_list_contradiction
-from ovseg.datasets.pairs import Pairs, find_pairs, missing_root
+from ovseg.datasets.pairs import FilePairs, find_pairs, missing_root
 from ovseg.datasets.table import Benchmark
 from ovseg.errors import DatasetError
 from ovseg.utils.files import write_atomic
@@ -59,7 +59,7 @@ class Prepared:
 
     benchmark: Benchmark
     root: Path
-    pairs: Pairs
+    pairs: FilePairs
     made: int
     kept: int
     manifest: Path
@@ -68,10 +68,10 @@ class Prepared:
         """Say in words what is there."""
         count, official = len(self.pairs.complete), " or ".join(map(str, self.benchmark.expected))
         made = f"{self.made} files made, {self.kept} were there already"
-        lines = [f"{self.benchmark.title}: {count} pictures with label maps in {self.root}; {made}"]
+        lines = [f"{self.benchmark.title}: {count} images with label maps in {self.root}; {made}"]
         if not self.benchmark.is_complete(count):
             lines.append(
-                f"the official split has {official} pictures: a result on these is called partial"
+                f"the official split has {official} images: a result on these is called partial"
             )
         return lines + self.pairs.problems()
 
@@ -92,7 +92,7 @@ def prepare(
         data: the folder that stands for `data/`.
         train: convert the training labels too, and write the lists of VOC's extended training
             set.
-        allow_missing: accept pictures without label maps and the reverse.
+        allow_missing: accept images without label maps and the reverse.
 
     Returns:
         What was done and what is there.
@@ -121,19 +121,19 @@ def prepare(
     return result
 
 
-def find_items(benchmark: Benchmark, root: Path) -> Pairs:
-    """Match the pictures and label maps of a benchmark's folder.
+def find_items(benchmark: Benchmark, root: Path) -> FilePairs:
+    """Match the images and label maps of a benchmark's folder.
 
     Raises:
         DatasetError: a folder or the list of the split is not there.
     """
-    for folder in (benchmark.pictures, benchmark.labels):
+    for folder in (benchmark.images, benchmark.labels):
         if not (root / folder).is_dir():
             raise missing_root(benchmark, root / folder)
     return find_pairs(
-        root / benchmark.pictures,
+        root / benchmark.images,
         root / benchmark.labels,
-        (benchmark.picture_suffix, benchmark.label_suffix),
+        (benchmark.image_suffix, benchmark.label_suffix),
         root / benchmark.split if benchmark.split else None,
     )
 
@@ -173,12 +173,12 @@ def _write_manifest(result: Prepared) -> None:
         "benchmark": benchmark.name,
         "title": benchmark.title,
         "rules": RULES,
-        "pictures": len(pairs.complete),
+        "images": len(pairs.complete),
         "official": list(benchmark.expected),
         "partial": not benchmark.is_complete(len(pairs.complete)),
         "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
         "without_label_map": list(pairs.no_labels),
-        "without_picture": list(pairs.no_picture),
+        "without_image": list(pairs.no_image),
         "absent": list(pairs.absent),
     }
     data = (json.dumps(content, indent=2) + "\n").encode()

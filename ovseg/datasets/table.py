@@ -1,4 +1,4 @@
-"""The benchmarks in one table: where their files lie, what ids mean, how many pictures count."""
+"""The benchmarks in one table: where their files lie, what ids mean, how many images count."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Benchmark:
         title: as papers write it.
         dataset: the data set type of mmseg that reads it.
         num_classes: number of classes that are scored, the background included where it is one.
-        expected: official numbers of pictures; two where two lists are in circulation.
+        expected: official numbers of images; two where two lists are in circulation.
         root: its folder under `data/`.
-        pictures: folder of the pictures under `root`.
+        images: folder of the images under `root`.
         labels: folder of the label maps under `root`.
-        picture_suffix: what a picture's file name has after the item's name.
+        image_suffix: what an image's file name has after the item's name.
         label_suffix: what a label map's file name has after the item's name.
-        split: file under `root` that lists the items, or None: all pictures of the folder.
+        split: file under `root` that lists the items, or None: all images of the folder.
         reduce_zero: id 0 in the files does not count, and class k has id k + 1.
         ignore: id in the files of pixels that do not count, or None: every pixel counts.
         background: class 0 is the background.
@@ -43,9 +43,9 @@ class Benchmark:
     num_classes: int
     expected: tuple[int, ...]
     root: str
-    pictures: str
+    images: str
     labels: str
-    picture_suffix: str = ".jpg"
+    image_suffix: str = ".jpg"
     label_suffix: str = ".png"
     split: str | None = None
     reduce_zero: bool = False
@@ -80,7 +80,7 @@ class Benchmark:
         return self.lists.get(method, self.name)
 
     def is_complete(self, count: int) -> bool:
-        """Tell whether so many pictures are the official split; otherwise a result is partial."""
+        """Tell whether so many images are the official split; otherwise a result is partial."""
         return count in self.expected
 
 
@@ -98,30 +98,30 @@ def _lists(name: str, *, maskclip: str = "", dinoiser: str = "mmseg", ovseg: boo
 # fmt: off
 _STUFF = Benchmark(
     "coco_stuff164k", "COCO-Stuff 164k (171 classes)", "COCOStuff164kDataset", 171, (5000,),
-    root="coco_stuff164k", pictures="images/val2017", labels="annotations/val2017",
+    root="coco_stuff164k", images="images/val2017", labels="annotations/val2017",
     label_suffix="_labelTrainIds.png", lists=_lists("coco_stuff164k", maskclip="maskclip"),
 )
 _VOC20 = Benchmark(
     "voc20", "Pascal VOC 2012 (20 objects)", "PascalVOC20Dataset", 20, (1449,),
-    root="VOCdevkit/VOC2012", pictures="JPEGImages", labels="SegmentationClass", reduce_zero=True,
+    root="VOCdevkit/VOC2012", images="JPEGImages", labels="SegmentationClass", reduce_zero=True,
     split="ImageSets/Segmentation/val.txt",
     lists=_lists("voc20", maskclip="maskclip", dinoiser="clip_dinoiser"),
 )
 _CONTEXT59 = Benchmark(
     "context59", "Pascal Context (59 classes)", "PascalContext59Dataset", 59, (5105, 5104),
-    root="VOCdevkit/VOC2010", pictures="JPEGImages", labels="SegmentationClassContext",
+    root="VOCdevkit/VOC2010", images="JPEGImages", labels="SegmentationClassContext",
     reduce_zero=True, split="ImageSets/SegmentationContext/val.txt",
     lists=_lists("context59", maskclip="maskclip", dinoiser="clip_dinoiser"),
 )
 _TABLE = (
     Benchmark(
         "ade20k", "ADE20K (150 classes)", "ADE20KDataset", 150, (2000,),
-        root="ade/ADEChallengeData2016", pictures="images/validation",
+        root="ade/ADEChallengeData2016", images="images/validation",
         labels="annotations/validation", reduce_zero=True, lists=_lists("ade20k", maskclip="mmseg"),
     ),
     Benchmark(
         "ade847", "ADE20K-full (847 classes)", "ADE20K847Dataset", 847, (2000,),
-        root="ade/ADE20K_2021_17_01", pictures="images_detectron2/validation",
+        root="ade/ADE20K_2021_17_01", images="images_detectron2/validation",
         labels="annotations_detectron2/validation", label_suffix=".tif", ignore=WIDE_IGNORE,
         lists={"mask_adapted": "ade847_ovseg"},
     ),
@@ -134,8 +134,8 @@ _TABLE = (
     ),
     Benchmark(
         "cityscapes", "Cityscapes (19 classes)", "CityscapesDataset", 19, (500,),
-        root="cityscapes", pictures="leftImg8bit/val", labels="gtFine/val",
-        picture_suffix="_leftImg8bit.png", label_suffix="_gtFine_labelTrainIds.png",
+        root="cityscapes", images="leftImg8bit/val", labels="gtFine/val",
+        image_suffix="_leftImg8bit.png", label_suffix="_gtFine_labelTrainIds.png",
         lists=_lists("cityscapes", maskclip="mmseg", ovseg=False),
     ),
     _VOC20,

@@ -18,7 +18,7 @@ from ovseg.utils.files import write_atomic
 __all__ = ["OFFICIAL", "jobs", "write_lists"]
 
 OFFICIAL = 10_582
-"""Pictures of `trainaug.txt`."""
+"""Images of `trainaug.txt`."""
 
 
 def _release(root: Path) -> Path:
@@ -35,7 +35,7 @@ def jobs(root: Path, *, train: bool) -> list[Job]:
 
 
 def write_lists(root: Path) -> int:
-    """Write `trainaug.txt` (all but the validation pictures) and `aug.txt` (those new to VOC).
+    """Write `trainaug.txt` (all but the validation images) and `aug.txt` (those new to VOC).
 
     Returns:
         How many lists are written: 0 where they are right already or the release is not there.

@@ -11,14 +11,14 @@ from ovseg.evaluation.confusion import area_counts
 __all__ = ["boundary_areas", "boundary_mask"]
 
 RATIO = 0.02
-"""Width of the boundary as a share of the picture's diagonal, the paper's choice."""
+"""Width of the boundary as a share of the image's diagonal, the paper's choice."""
 
 
 def boundary_mask(labels: np.ndarray, ratio: float = RATIO) -> np.ndarray:
     """Mark the pixels of each region that are close to its border.
 
     A pixel is marked when the square of side 2 d + 1 around it holds another label or leaves the
-    picture, d being `ratio` times the diagonal, rounded, at least 1. For each class that is the
+    image, d being `ratio` times the diagonal, rounded, at least 1. For each class that is the
     mask less its erosion, as the paper has it, but found for all classes at once.
 
     Args:
@@ -36,7 +36,7 @@ def boundary_mask(labels: np.ndarray, ratio: float = RATIO) -> np.ndarray:
 
     distance = max(1, round(ratio * math.hypot(*labels.shape)))
     kernel = np.ones((2 * distance + 1, 1), np.uint8)
-    # One more than any id stands around the picture, so that its edge is a border too.
+    # One more than any id stands around the image, so that its edge is a border too.
     low = high = np.pad(labels.astype(np.float32), distance, constant_values=65536)
     for each in (kernel, kernel.T):
         low, high = cv2.erode(low, each), cv2.dilate(high, each)

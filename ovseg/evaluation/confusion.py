@@ -24,7 +24,7 @@ def area_counts(
         ignore: label value of pixels that do not count.
 
     Returns:
-        (3, K) int64: intersection, predicted area, labelled area.
+        (3, K) int64: intersection, predicted area, labeled area.
 
     Raises:
         DatasetError: the maps differ in size, or hold ids that are no class.
@@ -87,7 +87,7 @@ def _check_ids(what: str, ids: np.ndarray, classes: int, fix: str | None = None)
 
 @dataclass
 class IoUCounts:
-    """Accumulates :func:`area_counts` over pictures.
+    """Accumulates :func:`area_counts` over images.
 
     Args:
         classes: number of classes K.
@@ -99,12 +99,12 @@ class IoUCounts:
 
     def __post_init__(self) -> None:
         self.counts = np.zeros((3, self.classes), dtype=np.int64)
-        self.pictures = 0
+        self.images = 0
 
     def update(self, prediction: np.ndarray, label: np.ndarray) -> None:
-        """Add one picture's label maps, both (H, W)."""
+        """Add one image's label maps, both (H, W)."""
         self.counts += area_counts(prediction, label, self.classes, self.ignore)
-        self.pictures += 1
+        self.images += 1
 
     def iou(self) -> np.ndarray:
         """(K,) float64 in [0, 1]; nan for classes in neither prediction nor label."""

@@ -15,7 +15,7 @@ from ovseg.utils.files import write_atomic
 
 __all__ = ["class_figures", "plain_json", "result_text", "write_result"]
 
-_HEADLINE = ("mIoU", "aAcc", "mAcc", "mIoU_labelled_classes", "fwIoU", "zero_iou_rate")
+_HEADLINE = ("mIoU", "aAcc", "mAcc", "mIoU_labeled_classes", "fwIoU", "zero_iou_rate")
 
 
 def class_figures(areas: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -87,11 +87,11 @@ def result_text(result: Mapping[str, Any]) -> str:
 def _summary_lines(result: Mapping[str, Any]) -> list[str]:
     shown = [key for key in (*_HEADLINE, "boundary_mIoU") if key in result]
     lines = [", ".join(f"{key} {result[key]:.2f}" for key in shown)]
-    pictures = f"{result['pictures']} pictures"
+    images = f"{result['images']} images"
     if result.get("missing"):
-        pictures += f" ({result['missing']} left out: a file is missing)"
+        images += f" ({result['missing']} left out: a file is missing)"
     counted, total = result["classes_counted"], len(result["classes"])
-    lines.append(f"{pictures}; {counted} of {total} classes counted (the others do not occur)")
+    lines.append(f"{images}; {counted} of {total} classes counted (the others do not occur)")
     vocabulary = result.get("vocabulary") or {}
     lines.append(
         f"vocabulary {vocabulary.get('name')} ({result.get('vocabulary_hash')}), "

@@ -23,13 +23,13 @@ COLUMNS = (
     "aAcc",
     "mAcc",
     "zero-IoU classes",
-    "pictures",
+    "images",
     "vocabulary",
     "weights",
 )
 """Columns of the table; figures in percent, hashes by their first digits."""
 
-_NEEDED = ("config", "name", "mIoU", "aAcc", "mAcc", "pictures", "classes_counted")
+_NEEDED = ("config", "name", "mIoU", "aAcc", "mAcc", "images", "classes_counted")
 
 
 def read_result(path: str | Path) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, str]:
         f"{result['aAcc']:.2f}",
         f"{result['mAcc']:.2f}",
         f"{result.get('zero_iou_rate', 0):.1f} % of {result['classes_counted']}",
-        str(result["pictures"]),
+        str(result["images"]),
         f"{words.get('name', '')} {result.get('vocabulary_hash') or ''}".strip(),
         str(result.get("weights_hash") or ""),
     )

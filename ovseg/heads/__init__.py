@@ -1,9 +1,9 @@
-"""Heads: from windows of a picture to a score for every patch and query; one module a method."""
+"""Heads: from windows of an image to a score for every patch and prompt; one module a method."""
 
-from ovseg.heads.base import Head, WindowHead, score_picture
+from ovseg.heads.base import Head, WindowHead, score_image
 from ovseg.registry import HEADS
 
-__all__ = ["Head", "WindowHead", "score_picture"]
+__all__ = ["Head", "WindowHead", "score_image"]
 
 
 def __getattr__(name: str) -> type[Head]:

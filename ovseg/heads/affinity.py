@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["affinity", "cut_below", "weighted_pool"]
+__all__ = ["affinity", "cut_below", "affinity_pool"]
 
 
 def affinity(features: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def cut_below(correlations: Tensor, gamma: float | None) -> Tensor:
     return functional.threshold(correlations, float(bound), 0.0, inplace=True)
 
 
-def weighted_pool(features: Tensor, correlations: Tensor, grid: tuple[int, int]) -> Tensor:
+def affinity_pool(features: Tensor, correlations: Tensor, grid: tuple[int, int]) -> Tensor:
     """Replace every patch by the mean of all patches, weighted by its row of the affinity.
 
     Args:

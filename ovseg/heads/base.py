@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
-from ovseg.inference.tiles import KINDS
+from ovseg.inference.tiles import SCORE_TYPES
 from ovseg.inference.windows import WindowGrid, whole, window_batches
 
 if TYPE_CHECKING:
@@ -21,32 +21,33 @@ if TYPE_CHECKING:
 
     from ovseg.inference.settings import InferenceSettings
     from ovseg.models.clip import ClipEncoder
-    from ovseg.models.image_encoder import Trunk
+    from ovseg.models.image_encoder import BackboneTokens
     from ovseg.prompts.vocabulary import Vocabulary
 
-__all__ = ["Head", "WindowHead", "check_temperature", "cosines", "name_weights", "score_picture"]
+__all__ = ["Head", "WindowHead", "check_temperature", "cosines", "name_weights", "score_image"]
 
 
 class Head(nn.Module, ABC):
-    """Scores the patches of a picture.
+    """Scores the patches of an image.
 
     Arguments of a head's constructor are kept as attributes of the same names.
 
     Attributes:
-        kind: "logits" (unless a head says otherwise) or "probs", what the scores are; see
+        score_type: "logits" (unless a head says otherwise) or "probs", what the scores are; see
             `ovseg.inference.decode.decode`.
-        temperature: factor of the scores inside a softmax over the queries; 100, as CLIP's own.
-        capture: inner tokens that the head needs of a trunk, as in `ClipEncoder.trunk`.
-        wants_picture: whether `forward` looks at the picture itself, beside the network's view.
-        joined: whether the scores are of the picture as a whole, evenly stretched over it; else
-            of the windows side by side.
+        temperature: factor of the scores inside a softmax over the prompts; 100, as CLIP's own.
+        return_intermediates: inner tokens that the head needs of the backbone, as in
+            `ClipEncoder.run_backbone`.
+        wants_image: whether `forward` looks at the image itself, beside the network's view.
+        whole_image_scores: whether the scores are of the image as a whole, evenly stretched over
+            it; else of the windows side by side.
     """
 
-    kind: str = "logits"
+    score_type: str = "logits"
     temperature: float = 100.0
-    capture: ClassVar[tuple[str, ...]] = ()
-    wants_picture: bool = False
-    joined: bool = False
+    return_intermediates: ClassVar[tuple[str, ...]] = ()
+    wants_image: bool = False
+    whole_image_scores: bool = False
 
     def check(self, clip: ClipEncoder) -> None:  # noqa: B027 - most heads take any encoder
         """Refuse an encoder that the head cannot work with.
@@ -56,7 +57,7 @@ class Head(nn.Module, ABC):
         """
 
     @classmethod
-    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+    def route_weights(cls, spec: dict[str, Any], path: Path) -> None:
         """Name a file of weights in the part of a model that it is for: CLIP, unless overridden.
 
         Args:
@@ -77,15 +78,15 @@ class Head(nn.Module, ABC):
         Args:
             spec: the plain data of the model.
         """
-        return any(text.startswith("byhand:") for text in _named_weights(spec))
+        return any(text.startswith("manual:") for text in _named_weights(spec))
 
     @property
     def decode_temperature(self) -> float:
         """The temperature that decode takes for this head's scores."""
         return self.temperature
 
-    def fit(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
-        """Bring a picture (3, H, W) to the size on which windows are laid; most keep its own.
+    def resize_input(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
+        """Bring an image (3, H, W) to the size on which windows are laid; most keep its own.
 
         Args:
             clip: the encoder.
@@ -94,7 +95,7 @@ class Head(nn.Module, ABC):
         """
         return image
 
-    def extra_queries(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+    def extra_prompts(self, vocabulary: Vocabulary) -> tuple[str, ...]:
         """Words that the head compares the vocabulary's with; their rows follow in `text`."""
         return ()
 
@@ -110,28 +111,29 @@ class Head(nn.Module, ABC):
     def forward(
         self,
         clip: ClipEncoder,
-        image: Tensor,
+        image_tensor: Tensor,
         grid: WindowGrid,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows.
 
         Args:
             clip: the encoder.
-            image: (3, H, W) RGB in [0, 1].
+            image_tensor: (3, H, W) RGB in [0, 1].
             grid: where the windows lie.
-            text: (Q, E) unit rows.
+            text_embeddings: (Q, E) unit rows.
             batch: windows that go through a tower at a time.
-            vocabulary: the classes behind `text`, for heads that treat the background apart.
-            picture: (H, W, 3) uint8 RGB, the picture at its own size, where `wants_picture`.
+            vocabulary: the classes behind `text_embeddings`, for heads that treat the background
+                apart.
+            image_np: (H, W, 3) uint8 RGB, the image at its own size, where `wants_image`.
         """
 
 
 class WindowHead(Head):
-    """A head to which windows are pictures of their own.
+    """A head to which windows are images of their own.
 
     A head that compares features with words, and no more, only defines `patch_features`.
     """
@@ -140,85 +142,89 @@ class WindowHead(Head):
     def lazy(self) -> bool:
         """Whether the scores are no more than cosines (or their softmax) of `patch_features`.
 
-        Then they are computed when decode asks for them, and any number of queries fits. A head
+        Then they are computed when decode asks for them, and any number of prompts fits. A head
         that is not lazy defines `patch_scores`.
         """
         return True
 
     @abstractmethod
-    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+    def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return features (B, E, h, w) in the joint space, of any length."""
 
     def patch_scores(
-        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+        self,
+        clip: ClipEncoder,
+        backbone_tokens: BackboneTokens,
+        text_embeddings: Tensor,
+        vocabulary: Vocabulary | None = None,
     ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows, of the head's kind."""
-        scores = cosines(self.patch_features(clip, trunk), text)
-        return scores if self.kind == "logits" else (self.temperature * scores).softmax(1)
+        scores = cosines(self.patch_features(clip, backbone_tokens), text_embeddings)
+        return scores if self.score_type == "logits" else (self.temperature * scores).softmax(1)
 
     def forward(
         self,
         clip: ClipEncoder,
-        image: Tensor,
+        image_tensor: Tensor,
         grid: WindowGrid,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
         lazy, found = self.lazy, []
-        for _, windows in window_batches(image, grid, batch):
-            trunk = clip.trunk(windows, self.capture)
+        for _, windows in window_batches(image_tensor, grid, batch):
+            backbone_tokens = clip.run_backbone(windows, self.return_intermediates)
             if lazy:
-                found.append(self.patch_features(clip, trunk))
+                found.append(self.patch_features(clip, backbone_tokens))
             else:
-                found.append(self.patch_scores(clip, trunk, text, vocabulary))
+                found.append(self.patch_scores(clip, backbone_tokens, text_embeddings, vocabulary))
         joined = join_windows(torch.cat(found), grid)
         if not lazy:
             return DenseScores(joined, clip.patch_size)
-        softmax = self.temperature if self.kind == "probs" else None
-        return CosineScores(joined, text, softmax=softmax, patch=clip.patch_size)
+        softmax = self.temperature if self.score_type == "probs" else None
+        return CosineScores(joined, text_embeddings, softmax=softmax, patch=clip.patch_size)
 
 
-def score_picture(
+def score_image(
     head: Head,
     clip: ClipEncoder,
-    image: Tensor,
+    image_tensor: Tensor,
     settings: InferenceSettings,
-    text: Tensor,
+    text_embeddings: Tensor,
     out_size: tuple[int, int],
     *,
     batch: int = 8,
     vocabulary: Vocabulary | None = None,
-    picture: np.ndarray | None = None,
+    image_np: np.ndarray | None = None,
 ) -> tuple[ScoreGrid, WindowGrid]:
-    """Lay windows over a picture and let a head score them.
+    """Lay windows over an image and let a head score them.
 
     Args:
         head: the head; the other arguments are those of `Head.forward`.
         clip: the encoder.
-        image: (3, H, W) RGB in [0, 1], of the network's size, on the encoder's device.
+        image_tensor: (3, H, W) RGB in [0, 1], of the network's size, on the encoder's device.
         settings: how windows are laid.
-        text: (Q, E) unit rows.
+        text_embeddings: (Q, E) unit rows.
         out_size: (H, W) of the result that the scores are decoded to.
         batch: windows at a time.
         vocabulary: the classes.
-        picture: (H, W, 3) uint8 RGB.
+        image_np: (H, W, 3) uint8 RGB.
 
     Returns:
         The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
     """
     least = settings.crop_size if settings.mode == "slide" else (1, 1)
-    image = head.fit(clip, image, least)
-    grid = settings.windows(tuple(image.shape[1:]))
-    scores = head(clip, image, grid, text, batch, vocabulary, picture)
-    return scores, whole(out_size) if head.joined else grid
+    image_tensor = head.resize_input(clip, image_tensor, least)
+    grid = settings.windows(tuple(image_tensor.shape[1:]))
+    scores = head(clip, image_tensor, grid, text_embeddings, batch, vocabulary, image_np)
+    return scores, whole(out_size) if head.whole_image_scores else grid
 
 
-def cosines(features: Tensor, text: Tensor) -> Tensor:
+def cosines(features: Tensor, text_embeddings: Tensor) -> Tensor:
     """Cosines (B, Q, h, w) of features (B, E, h, w) and words (Q, E) of unit length."""
-    return torch.einsum("qe,behw->bqhw", text, functional.normalize(features, dim=1))
+    return torch.einsum("qe,behw->bqhw", text_embeddings, functional.normalize(features, dim=1))
 
 
 def name_weights(spec: dict[str, Any], part: str, path: Path) -> None:
@@ -244,13 +250,17 @@ def _named_weights(data: Any) -> Iterator[str]:
                 yield from _named_weights(value)
 
 
-def check_temperature(kind: str, temperature: float) -> None:
+def check_temperature(score_type: str, temperature: float) -> None:
     """Refuse an unknown kind or a temperature that is not positive.
 
     Raises:
         ConfigError: one of them is wrong.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r}", where="kind", expected=" or ".join(KINDS))
+    if score_type not in SCORE_TYPES:
+        raise ConfigError(
+            f"unknown score type {score_type!r}",
+            where="score_type",
+            expected=" or ".join(SCORE_TYPES),
+        )
     if not 0 < temperature < float("inf"):
         raise ConfigError(f"temperature {temperature}", where="temperature", expected="above 0")

@@ -15,9 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.heads.affinity import affinity, cut_below, weighted_pool
+from ovseg.heads.affinity import affinity, affinity_pool, cut_below
 from ovseg.heads.base import WindowHead, check_temperature, cosines, name_weights
-from ovseg.inference.scores import CleanedScores, CosineScores, ScoreGrid, best_scores, join_windows
+from ovseg.inference.scores import (
+    BackgroundOverriddenScores,
+    CosineScores,
+    ScoreGrid,
+    best_scores,
+    join_windows,
+)
 from ovseg.inference.windows import WindowGrid, window_batches
 from ovseg.models.image_encoder import to_map
 from ovseg.prompts.vocabulary import Vocabulary
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ovseg.models.clip import ClipEncoder
-    from ovseg.models.image_encoder import Trunk
+    from ovseg.models.image_encoder import BackboneTokens
 
 __all__ = ["HEAD_KEYS", "MODES", "ClipDinoiser", "is_head_file"]
 
@@ -54,8 +60,8 @@ class ClipDinoiser(WindowHead):
             "direct" asks DINO and FOUND.
         pretrained: weights of the two convolutions, as `find_file` takes them; None leaves them
             random, for training.
-        in_channels: channels of the tokens that the convolutions read: the width of CLIP's picture
-            tower, or of the joint space with `feats_idx="final"`.
+        in_channels: channels of the tokens that the convolutions read: the width of CLIP's image
+            encoder, or of the joint space with `feats_idx="final"`.
         channels: output channels of the affinity convolution.
         feats_idx: block whose second norm the convolutions read, -3 is the third from the end;
             "final" reads MaskCLIP's features.
@@ -74,7 +80,7 @@ class ClipDinoiser(WindowHead):
         CheckpointError: weights that cannot be had, read or fitted.
     """
 
-    kind = "probs"
+    score_type = "probs"
 
     def __init__(
         self,
@@ -93,7 +99,7 @@ class ClipDinoiser(WindowHead):
         temperature: float = 100.0,
     ) -> None:
         super().__init__()
-        check_temperature(self.kind, temperature)
+        check_temperature(self.score_type, temperature)
         _check_options(mode, feats_idx, gamma, delta, clean_background, feats_type)
         _check_towers(mode, pretrained, dino, found, clean_background)
         self.mode = mode
@@ -114,7 +120,7 @@ class ClipDinoiser(WindowHead):
             self._add_towers()
 
     @classmethod
-    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+    def route_weights(cls, spec: dict[str, Any], path: Path) -> None:
         """Tell by the keys of a file whether it is for the convolutions or for CLIP."""
         ours = "pretrained" in spec["decode_head"] and is_head_file(path)
         name_weights(spec, "decode_head" if ours else "backbone", path)
@@ -137,7 +143,7 @@ class ClipDinoiser(WindowHead):
         self.requires_grad_(False)
 
     @property
-    def capture(self) -> tuple[str, ...]:
+    def return_intermediates(self) -> tuple[str, ...]:
         """Inner tokens that the convolutions read."""
         inner = self.mode == "trained" and self.feats_idx != "final"
         return (f"ln_2@{self.feats_idx}",) if inner else ()
@@ -156,7 +162,7 @@ class ClipDinoiser(WindowHead):
                 fix=f"set in_channels={width}, and choose weights trained for this encoder",
             )
 
-    def cleans(self, vocabulary: Vocabulary | None) -> bool:
+    def cleans_background(self, vocabulary: Vocabulary | None) -> bool:
         """Whether doubtful patches without an object become background."""
         if self.clean_background is False or vocabulary is None or vocabulary.background is None:
             return False
@@ -165,100 +171,110 @@ class ClipDinoiser(WindowHead):
         covered = Path(vocabulary.source).name.startswith("context60")
         return self.clean_background is True or not covered
 
-    def inner(self, clip: ClipEncoder, trunk: Trunk, features: Tensor) -> Tensor:
+    def intermediate_map(
+        self, clip: ClipEncoder, backbone_tokens: BackboneTokens, features: Tensor
+    ) -> Tensor:
         """Return the map (B, in_channels, h, w) that the convolutions read.
 
         Args:
             clip: the encoder.
-            trunk: what its trunk gave, with `capture`.
+            backbone_tokens: what its backbone gave, with `return_intermediates`.
             features: (B, E, h, w), MaskCLIP's features.
 
         Raises:
-            ConfigError: the trunk was run without `capture`.
+            ConfigError: the backbone was run without `return_intermediates`.
         """
         if self.feats_idx == "final":
             return features
-        (name,) = self.capture
-        if name not in trunk.captured:
+        (name,) = self.return_intermediates
+        if name not in backbone_tokens.intermediates:
             raise ConfigError(
                 "the backbone does not keep the tokens that the head reads",
-                where="backbone.capture",
-                fix=f"set capture={list(self.capture)}",
+                where="backbone.return_intermediates",
+                fix=f"set return_intermediates={list(self.return_intermediates)}",
             )
-        return to_map(trunk.captured[name][:, clip.tower.prefix :], trunk.grid)
+        return to_map(
+            backbone_tokens.intermediates[name][:, clip.tower.prefix :], backbone_tokens.grid
+        )
 
     def background_logits(self, inner: Tensor) -> Tensor:
         """Return the second convolution's (B, 1, h, w), positive where there is an object."""
         return self.bkg_decoder(functional.normalize(inner, dim=1))
 
-    def look(
-        self, clip: ClipEncoder, trunk: Trunk, foreground: bool = False
+    def pooled_features(
+        self, clip: ClipEncoder, backbone_tokens: BackboneTokens, foreground: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Pool the features of a batch of windows.
 
         Args:
             clip: the encoder.
-            trunk: what its trunk gave, with `capture`.
+            backbone_tokens: what its backbone gave, with `return_intermediates`.
             foreground: also tell the foreground.
 
         Returns:
             Pooled features (B, E, h, w), and where there is an object, (B, 1, h, w) bool, or None.
         """
-        features = clip.readout(trunk, "value").features
+        features = clip.dense_features(backbone_tokens, "value").features
         if self.mode == "trained":
-            inner = self.inner(clip, trunk, features)
+            inner = self.intermediate_map(clip, backbone_tokens, features)
             alike = self.obj_proj(inner)
             seen = self.background_logits(inner) > 0 if foreground else None
         else:
-            images = _full_patches(trunk.images.to(features.device), clip.patch_size)
+            images = _full_patches(backbone_tokens.images.to(features.device), clip.patch_size)
             alike = self.dino_tower(images, self.feats_type)
             seen = None
             if foreground:
                 seen = self.found_tower.foreground(images, tuple(alike.shape[2:])) > 0.5
         correlations = cut_below(affinity(alike), self.gamma)
-        return weighted_pool(features, correlations, tuple(alike.shape[2:])), seen
+        return affinity_pool(features, correlations, tuple(alike.shape[2:])), seen
 
-    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+    def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return pooled features (B, E, h, w)."""
-        return self.look(clip, trunk)[0]
+        return self.pooled_features(clip, backbone_tokens)[0]
 
     def patch_scores(
-        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+        self,
+        clip: ClipEncoder,
+        backbone_tokens: BackboneTokens,
+        text_embeddings: Tensor,
+        vocabulary: Vocabulary | None = None,
     ) -> Tensor:
         """Return probabilities (B, Q, h, w) of a batch of windows."""
-        clean = self.cleans(vocabulary)
-        features, seen = self.look(clip, trunk, clean)
-        probs = (self.temperature * cosines(features, text)).softmax(1)
+        clean = self.cleans_background(vocabulary)
+        features, seen = self.pooled_features(clip, backbone_tokens, clean)
+        probs = (self.temperature * cosines(features, text_embeddings)).softmax(1)
         if not clean:
             return probs
         doubtful = (probs.amax(1, keepdim=True) < self.delta) & ~seen
-        certain = _background_queries(vocabulary, text.device).view(1, -1, 1, 1)
+        certain = _background_prompts(vocabulary, text_embeddings.device).view(1, -1, 1, 1)
         return probs.masked_fill(doubtful & certain, 1.0)
 
     def forward(
         self,
         clip: ClipEncoder,
-        image: Tensor,
+        image_tensor: Tensor,
         grid: WindowGrid,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
-        clean = self.cleans(vocabulary)
+        clean = self.cleans_background(vocabulary)
         looks = [
-            self.look(clip, clip.trunk(windows, self.capture), clean)
-            for _, windows in window_batches(image, grid, batch)
+            self.pooled_features(clip, clip.run_backbone(windows, self.return_intermediates), clean)
+            for _, windows in window_batches(image_tensor, grid, batch)
         ]
         features = join_windows(torch.cat([pooled for pooled, _ in looks]), grid)
         patch = clip.patch_size if self.mode == "trained" else self.dino_tower.patch_size
-        scores = CosineScores(features, text, softmax=self.temperature, patch=patch)
+        scores = CosineScores(features, text_embeddings, softmax=self.temperature, patch=patch)
         if not clean:
             return scores
         seen = join_windows(torch.cat([seen for _, seen in looks]), grid)[0]
         doubtful = (best_scores(scores) < self.delta) & ~seen
-        return CleanedScores(scores, doubtful, _background_queries(vocabulary, text.device))
+        return BackgroundOverriddenScores(
+            scores, doubtful, _background_prompts(vocabulary, text_embeddings.device)
+        )
 
 
 def is_head_file(path: str | Path) -> bool:
@@ -282,9 +298,9 @@ def _full_patches(images: Tensor, patch: int) -> Tensor:
     return functional.pad(images, (0, -width % patch, 0, -height % patch))
 
 
-def _background_queries(vocabulary: Vocabulary, device: torch.device) -> Tensor:
-    """(Q) bool: the queries of the background class, all synonyms alike."""
-    return torch.tensor(vocabulary.query_class, device=device) == vocabulary.background
+def _background_prompts(vocabulary: Vocabulary, device: torch.device) -> Tensor:
+    """(Q) bool: the prompts of the background class, all synonyms alike."""
+    return torch.tensor(vocabulary.prompt_class, device=device) == vocabulary.background
 
 
 def _check_options(

@@ -1,4 +1,4 @@
-"""DeCLIP (Wang et al., CVPR 2025): self-self attention of a fine-tuned picture tower.
+"""DeCLIP (Wang et al., CVPR 2025): self-self attention of a fine-tuned image encoder.
 
 The head is short, as the method lies in the weights: see `ovseg.heads.decoupled` for what the
 last block gives, and the published checkpoints for which attention scale each was trained with.
@@ -17,14 +17,14 @@ from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     from ovseg.models.clip import ClipEncoder
-    from ovseg.models.image_encoder import Trunk
+    from ovseg.models.image_encoder import BackboneTokens
 
 __all__ = ["DeClip"]
 
 
 @register_head("DeClipHead")
 class DeClip(WindowHead):
-    """Cosine of the content features of every patch with every query.
+    """Cosine of the content features of every patch with every prompt.
 
     Args:
         mode: how the last block is read, a key of `ovseg.heads.decoupled.MODES`; the released
@@ -32,13 +32,13 @@ class DeClip(WindowHead):
         attn_scale: "sqrt_d" divides logits of self-self attention by the root of a head's width
             (OpenAI-style towers, and the EVA02 weights for segmentation); "none" does not (EVA02
             weights trained by the main branch of DeCLIP's code).
-        temperature: factor of the cosines inside the softmax over the queries.
+        temperature: factor of the cosines inside the softmax over the prompts.
 
     Raises:
         ConfigError: an unknown mode or scale, or a temperature that is not positive.
     """
 
-    kind = "logits"
+    score_type = "logits"
 
     def __init__(
         self, mode: str = "csa", *, attn_scale: str = "sqrt_d", temperature: float = 40.0
@@ -46,11 +46,11 @@ class DeClip(WindowHead):
         super().__init__()
         check_mode(mode)
         check_scale(attn_scale)
-        check_temperature(self.kind, temperature)
+        check_temperature(self.score_type, temperature)
         self.mode = mode
         self.attn_scale = attn_scale
         self.temperature = temperature
 
-    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+    def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return content features (B, E, h, w)."""
-        return content(clip.tower, trunk, self.mode, self.attn_scale)
+        return content(clip.tower, backbone_tokens, self.mode, self.attn_scale)

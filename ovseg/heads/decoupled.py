@@ -1,4 +1,4 @@
-"""DeCLIP's two outputs of a picture tower (Wang et al., CVPR 2025): content and context.
+"""DeCLIP's two outputs of an image encoder (Wang et al., CVPR 2025): content and context.
 
 The last block is split: its projections of the patches are the *context*, which tells where a
 token gathers from; what it gathers, without residual and MLP, is the *content*, which is compared
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ovseg.errors import ConfigError
-from ovseg.models.image_encoder import Trunk, VisionTower, to_map
+from ovseg.models.image_encoder import BackboneTokens, VisionTower, to_map
 from ovseg.models.last_block import SELF_PARTS, attend, project_parts
 
 __all__ = ["MODES", "Decoupled", "check_mode", "content", "decoupled"]
@@ -23,7 +23,7 @@ MODES = {**{name: name for name in SELF_PARTS}, "maskclip": "value", "vanilla": 
 
 
 class Decoupled(NamedTuple):
-    """Content and context of a batch of pictures; gradients reach both.
+    """Content and context of a batch of images; gradients reach both.
 
     Attributes:
         content: (B, E, h, w) float32 in the joint space, as `content` gives it.
@@ -53,13 +53,16 @@ def check_mode(mode: str, *, context: bool = False) -> None:
 
 
 def content(
-    tower: VisionTower, trunk: Trunk, mode: str = "csa", attn_scale: str = "sqrt_d"
+    tower: VisionTower,
+    backbone_tokens: BackboneTokens,
+    mode: str = "csa",
+    attn_scale: str = "sqrt_d",
 ) -> Tensor:
     """Content features as DeCLIP pools regions of them (its section 3, step 5).
 
     Args:
-        tower: the picture tower.
-        trunk: what the tower, or the encoder around it, computed before its last block.
+        tower: the image encoder.
+        backbone_tokens: what the tower, or the encoder around it, computed before its last block.
         mode: a key of `MODES`.
         attn_scale: "sqrt_d" or "none", as the weights were trained.
 
@@ -71,18 +74,21 @@ def content(
         ConfigError: unknown mode or scale, or a mode that the tower does not have.
     """
     check_mode(mode)
-    features = tower.readout(trunk, MODES[mode], attn_scale=attn_scale).features
+    features = tower.dense_features(backbone_tokens, MODES[mode], attn_scale=attn_scale).features
     return normalize(features, dim=1) if tower.unit_content else features
 
 
 def decoupled(
-    tower: VisionTower, trunk: Trunk, mode: str = "csa", attn_scale: str = "sqrt_d"
+    tower: VisionTower,
+    backbone_tokens: BackboneTokens,
+    mode: str = "csa",
+    attn_scale: str = "sqrt_d",
 ) -> Decoupled:
     """Content and context features in one pass over the last block.
 
     Args:
-        tower: the picture tower.
-        trunk: what the tower, or the encoder around it, computed before its last block.
+        tower: the image encoder.
+        backbone_tokens: what the tower, or the encoder around it, computed before its last block.
         mode: a key of `ovseg.models.last_block.SELF_PARTS`.
         attn_scale: "sqrt_d" or "none", as for `content`.
 
@@ -92,10 +98,10 @@ def decoupled(
     check_mode(mode, context=True)
     block, parts = tower.last, SELF_PARTS[mode]
     wanted = parts if "v" in parts else parts + "v"
-    projected = project_parts(block, block.norm(trunk.tokens), wanted)
+    projected = project_parts(block, block.norm(backbone_tokens.tokens), wanted)
     mixed = attend(projected, mode, block.heads, attn_scale)
-    tokens = block.bare(block.out(mixed))[:, tower.prefix :]
-    features = to_map(tower.project(tokens)[1], trunk.grid)
+    tokens = block.forward_no_residual(block.out(mixed))[:, tower.prefix :]
+    features = to_map(tower.project(tokens)[1], backbone_tokens.grid)
     return Decoupled(
         normalize(features, dim=1) if tower.unit_content else features,
         tuple(projected[part][:, tower.prefix :].float() for part in parts),

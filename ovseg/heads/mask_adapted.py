@@ -1,7 +1,7 @@
 """Mask-adapted CLIP (OVSeg; Liang et al., CVPR 2023): propose masks, look at each, paint.
 
-A source proposes masks. Every mask is cut out of the picture, its outside is blanked, and CLIP,
-adapted to such pictures, compares the cut-out with the words.
+A source proposes masks. Every mask is cut out of the image, its outside is blanked, and CLIP,
+adapted to such images, compares the cut-out with the words.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from torch.nn import functional
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
-from ovseg.inference.scores import CleanedScores, PaintedScores, ScoreGrid
+from ovseg.inference.scores import BackgroundOverriddenScores, MaskScores, ScoreGrid
 from ovseg.masks.crops import (
-    binarise,
+    binarize,
     cut_regions,
     distinct_regions,
     expand_boxes,
     keep_flags,
     mask_boxes,
-    require_picture_size,
+    require_image_size,
 )
 from ovseg.masks.mask_prompts import check_prompts, class_features, read_prompts, region_side
 from ovseg.masks.proposer import MaskProposals, ProposalRequest
@@ -53,9 +53,9 @@ _OTHERS = "others"
 
 @register_head("MaskAdaptedClipHead")
 class MaskAdaptedClip(Head):
-    """Scores of masks, by their source and by CLIP on their regions, painted over the picture.
+    """Scores of masks, by their source and by CLIP on their regions, painted over the image.
 
-    The picture is seen whole. Of the scores nothing is a probability in the strict sense: where
+    The image is seen whole. Of the scores nothing is a probability in the strict sense: where
     masks overlap they add up, and decode clips them at 1.
 
     Args:
@@ -74,7 +74,7 @@ class MaskAdaptedClip(Head):
             of that name where the vocabulary has one, else to the first class; "rest" looks at
             them as one more mask.
         expand: factor of width and height of a region's box.
-        fill: colour of what is outside: CLIP's "mean", or "zero".
+        fill: color of what is outside: CLIP's "mean", or "zero".
         matting: blend soft masks with the fill instead of cutting at the threshold.
         temperature: factor of CLIP's cosines inside the softmax.
 
@@ -83,9 +83,9 @@ class MaskAdaptedClip(Head):
         CheckpointError: prompts are on and the file holds none, or it cannot be read.
     """
 
-    kind = "probs"
-    wants_picture = True
-    joined = True
+    score_type = "probs"
+    wants_image = True
+    whole_image_scores = True
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class MaskAdaptedClip(Head):
         temperature: float = 100.0,
     ) -> None:
         super().__init__()
-        check_temperature(self.kind, temperature)
+        check_temperature(self.score_type, temperature)
         check_weight(weight)
         _check_options(rule, uncovered, fill, mask_threshold, expand)
         self.proposer = proposer
@@ -124,7 +124,7 @@ class MaskAdaptedClip(Head):
         self.mask_embedding = nn.Parameter(read_prompts(pretrained)) if read else None
 
     @classmethod
-    def place_weights(cls, spec: dict[str, Any], path: Path) -> None:
+    def route_weights(cls, spec: dict[str, Any], path: Path) -> None:
         """Name a file in all the parts that it holds weights for: CLIP, prompts, proposals."""
         place(spec, read_state_dict(path, check_finite=False), path)
 
@@ -145,7 +145,7 @@ class MaskAdaptedClip(Head):
         self.source.to_precision(precision)
         return self
 
-    def extra_queries(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+    def extra_prompts(self, vocabulary: Vocabulary) -> tuple[str, ...]:
         """One class alone is better than nothing else: the demo's rule compares it with others."""
         return (_OTHERS,) if self.rule == "best" and len(vocabulary.classes) == 1 else ()
 
@@ -165,13 +165,13 @@ class MaskAdaptedClip(Head):
 
         Raises:
             CheckpointError: prompts are on and there are none, or of another shape.
-            InputError: masks of another size than the picture.
+            InputError: masks of another size than the image.
         """
         if self.prompts:
             check_prompts(self.mask_embedding, clip.tower, "decode_head.pretrained")
         if not len(prob):
             return image.new_zeros(0, clip.embed_dim)
-        hard = binarise(prob, self.mask_threshold)
+        hard = binarize(prob, self.mask_threshold)
         boxes = expand_boxes(mask_boxes(hard), self.expand, tuple(image.shape[1:]))
         keep = prob if self.matting else hard
         firsts, place = distinct_regions(keep, boxes)
@@ -189,17 +189,17 @@ class MaskAdaptedClip(Head):
         clip: ClipEncoder,
         image: Tensor,
         proposals: MaskProposals,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 32,
     ) -> Tensor:
         """Score masks (Q, C) by the words (C, E) of unit length; see `region_features`.
 
         Raises:
             ConfigError: CLIP is left out, and the source of masks knows no words.
-            InputError: masks of another size than the picture, or scores of other words.
+            InputError: masks of another size than the image, or scores of other words.
         """
-        require_picture_size(proposals.prob, image)
-        proposed = _proposed(proposals.class_logits, len(text))
+        require_image_size(proposals.prob, image)
+        proposed = _proposed(proposals.class_logits, len(text_embeddings))
         if not self.ensemble:
             if proposed is None:
                 raise ConfigError(
@@ -208,11 +208,11 @@ class MaskAdaptedClip(Head):
                     fix="set ensemble=True",
                 )
             return proposed
-        hard = binarise(proposals.prob, self.mask_threshold)
+        hard = binarize(proposals.prob, self.mask_threshold)
         valid = hard.flatten(1).any(1)
         masks = proposals.prob if self.matting else hard
         features = self.region_features(clip, image, masks[valid], batch)
-        seen = (self.temperature * features @ text.T).softmax(1)
+        seen = (self.temperature * features @ text_embeddings.T).softmax(1)
         scores = fuse(proposed, seen, valid, self.weight)
         if proposed is None and proposals.quality is not None:
             scores = scores * proposals.quality[:, None]
@@ -221,40 +221,40 @@ class MaskAdaptedClip(Head):
     def forward(
         self,
         clip: ClipEncoder,
-        image: Tensor,
+        image_tensor: Tensor,
         grid: WindowGrid,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> ScoreGrid:
         """Score the pixels; see `Head`.
 
         Raises:
-            ConfigError: the picture is cut into windows.
+            ConfigError: the image is cut into windows.
         """
         if len(grid) != 1:
             raise ConfigError(
-                "mask-adapted CLIP sees a picture whole", where="test_cfg.mode", fix='set "whole"'
+                "mask-adapted CLIP sees an image whole", where="test_cfg.mode", fix='set "whole"'
             )
-        words = len(text) if vocabulary is None else len(vocabulary.queries)
-        request = ProposalRequest(image, text, clip, vocabulary, picture, batch)
+        num_prompts = len(text_embeddings) if vocabulary is None else len(vocabulary.prompts)
+        request = ProposalRequest(image_tensor, text_embeddings, clip, vocabulary, image_np, batch)
         proposals = self._complete(self.source.propose(request))
         masks = proposals.prob
-        scores = self.mask_scores(clip, image, proposals, text, batch)
+        scores = self.mask_scores(clip, image_tensor, proposals, text_embeddings, batch)
         if self.rule == "best":
-            owners = range(words) if vocabulary is None else vocabulary.query_class
+            owners = range(num_prompts) if vocabulary is None else vocabulary.prompt_class
             chosen = best_masks(scores, owners)
-            masks, scores = binarise(masks[chosen], self.mask_threshold), scores[chosen]
-        painted = PaintedScores(masks, scores[:, :words].float())
+            masks, scores = binarize(masks[chosen], self.mask_threshold), scores[chosen]
+        painted = MaskScores(masks, scores[:, :num_prompts].float())
         if vocabulary is None or vocabulary.background is None:
             return painted
-        background = torch.tensor(vocabulary.query_class) == vocabulary.background
-        return CleanedScores(painted, ~_covered(masks), background)
+        background = torch.tensor(vocabulary.prompt_class) == vocabulary.background
+        return BackgroundOverriddenScores(painted, ~_covered(masks), background)
 
     def _complete(self, proposals: MaskProposals) -> MaskProposals:
         """Add what no mask covers as one more mask, where that is wanted and there is any."""
-        rest = ~_covered(binarise(proposals.prob, self.mask_threshold))
+        rest = ~_covered(binarize(proposals.prob, self.mask_threshold))
         if self.uncovered != "rest" or not bool(rest.any()):
             return proposals
         logits, quality = proposals.class_logits, proposals.quality
@@ -265,7 +265,7 @@ class MaskAdaptedClip(Head):
         )
 
 
-def _proposed(logits: Tensor | None, words: int) -> Tensor | None:
+def _proposed(logits: Tensor | None, num_prompts: int) -> Tensor | None:
     """Probabilities of the source; None where it knows no words.
 
     Raises:
@@ -273,11 +273,11 @@ def _proposed(logits: Tensor | None, words: int) -> Tensor | None:
     """
     if logits is None:
         return None
-    if logits.shape[1] != words + 1:
+    if logits.shape[1] != num_prompts + 1:
         raise InputError(
             f"class logits of shape {tuple(logits.shape)}",
             where="proposals",
-            expected=f"({len(logits)}, {words + 1}): {words} words and 'no object'",
+            expected=f"({len(logits)}, {num_prompts + 1}): {num_prompts} words and 'no object'",
         )
     return proposal_probs(logits)
 

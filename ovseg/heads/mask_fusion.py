@@ -30,7 +30,7 @@ def proposal_probs(class_logits: Tensor) -> Tensor:
 
 
 def fuse(proposed: Tensor | None, seen: Tensor, valid: Tensor, weight: float) -> Tensor:
-    """Blend the scores of masks, geometrically and without normalising again.
+    """Blend the scores of masks, geometrically and without normalizing again.
 
     A weight of 0 does not mean that CLIP has no say, but that it has the only one: then, and where
     the source of masks knows no words, masks without a region score 0. Else they keep

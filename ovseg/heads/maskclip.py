@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.heads.base import WindowHead, check_temperature, cosines
-from ovseg.models.last_block import check_readout
+from ovseg.models.last_block import check_attention_mode
 from ovseg.registry import register_head
 
 if TYPE_CHECKING:
     from ovseg.models.clip import ClipEncoder
-    from ovseg.models.image_encoder import Trunk
+    from ovseg.models.image_encoder import BackboneTokens
     from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["KS_NORMS", "MaskClip", "key_smooth", "prompt_denoise"]
@@ -27,15 +27,15 @@ _DROPPED = -100.0
 
 
 def prompt_denoise(scores: Tensor, threshold: float) -> Tensor:
-    """Drop the queries that no patch of the window is sure of.
+    """Drop the prompts that no patch of the window is sure of.
 
     Args:
         scores: (B, Q, h, w) cosines.
-        threshold: queries whose highest probability, softmax(100 scores) over the queries, is
+        threshold: prompts whose highest probability, softmax(100 scores) over the prompts, is
             below this in all patches are dropped.
 
     Returns:
-        (B, Q, h, w) with -100 for dropped queries.
+        (B, Q, h, w) with -100 for dropped prompts.
     """
     sure = (_SHARPNESS * scores).softmax(1).amax((2, 3), keepdim=True)
     return scores.masked_fill(sure < threshold, _DROPPED)
@@ -52,7 +52,7 @@ def key_smooth(scores: Tensor, keys: Tensor, threshold: float, norm: str = "posi
             position over all "channels" (the paper).
 
     Returns:
-        (B, Q, h, w) probabilities; those of smoothed patches are not normalised.
+        (B, Q, h, w) probabilities; those of smoothed patches are not normalized.
     """
     probs = (_SHARPNESS * scores).softmax(1).flatten(2).transpose(1, 2)
     unit = functional.normalize(keys, dim=1 if norm == "positions" else 2)
@@ -63,13 +63,15 @@ def key_smooth(scores: Tensor, keys: Tensor, threshold: float, norm: str = "posi
 
 @register_head("MaskClipHead")
 class MaskClip(WindowHead):
-    """Cosine of every patch with every query.
+    """Cosine of every patch with every prompt.
 
     Args:
-        readout: how the last block is read, one of `ovseg.models.last_block.READOUTS`.
+        attention_mode: how the last block is read, one of
+            `ovseg.models.last_block.ATTENTION_MODES`.
         temperature: factor of the cosines inside a softmax.
-        kind: "logits" averages and resizes cosines, the softmax comes at the pixels; "probs" takes
-            the softmax at every patch and averages and resizes that (MaskCLIP in CLIP-DINOiser).
+        score_type: "logits" averages and resizes cosines, the softmax comes at the pixels; "probs"
+            takes the softmax at every patch and averages and resizes that (MaskCLIP in
+            CLIP-DINOiser).
         prompt_denoising: threshold of `prompt_denoise`, in [0, 1]; 0 is off, the paper has 0.5.
         key_smoothing: threshold of `key_smooth`, in [0, 1]; 0 is off, the paper has 1.
         ks_norm: see `key_smooth`.
@@ -80,17 +82,17 @@ class MaskClip(WindowHead):
 
     def __init__(
         self,
-        readout: str = "value",
+        attention_mode: str = "value",
         *,
         temperature: float = 100.0,
-        kind: str = "logits",
+        score_type: str = "logits",
         prompt_denoising: float = 0.0,
         key_smoothing: float = 0.0,
         ks_norm: str = "positions",
     ) -> None:
         super().__init__()
-        check_readout(readout)
-        check_temperature(kind, temperature)
+        check_attention_mode(attention_mode)
+        check_temperature(score_type, temperature)
         for name, value in (
             ("prompt_denoising", prompt_denoising),
             ("key_smoothing", key_smoothing),
@@ -101,8 +103,8 @@ class MaskClip(WindowHead):
             raise ConfigError(
                 f"unknown ks_norm {ks_norm!r}", where="ks_norm", expected=" or ".join(KS_NORMS)
             )
-        self.readout = readout
-        self.kind = kind
+        self.attention_mode = attention_mode
+        self.score_type = score_type
         self.temperature = temperature
         self.prompt_denoising = prompt_denoising
         self.key_smoothing = key_smoothing
@@ -118,32 +120,40 @@ class MaskClip(WindowHead):
         """Whether the scores are plain cosines or their softmax."""
         return not (self.prompt_denoising or self.key_smoothing)
 
-    def patch_features(self, clip: ClipEncoder, trunk: Trunk) -> Tensor:
+    def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return features (B, E, h, w) of the read-out."""
-        return clip.readout(trunk, self.readout).features
+        return clip.dense_features(backbone_tokens, self.attention_mode).features
 
     def patch_scores(
-        self, clip: ClipEncoder, trunk: Trunk, text: Tensor, vocabulary: Vocabulary | None = None
+        self,
+        clip: ClipEncoder,
+        backbone_tokens: BackboneTokens,
+        text_embeddings: Tensor,
+        vocabulary: Vocabulary | None = None,
     ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows."""
-        dense = clip.readout(trunk, self.readout, keys=self.key_smoothing > 0)
-        return self.scores(dense.features, text, dense.keys)
+        dense = clip.dense_features(
+            backbone_tokens, self.attention_mode, keys=self.key_smoothing > 0
+        )
+        return self.scores(dense.features, text_embeddings, dense.keys)
 
-    def scores(self, features: Tensor, text: Tensor, keys: Tensor | None = None) -> Tensor:
+    def scores(
+        self, features: Tensor, text_embeddings: Tensor, keys: Tensor | None = None
+    ) -> Tensor:
         """Score features, with denoising and smoothing where they are on.
 
         Args:
             features: (B, E, h, w), any length.
-            text: (Q, E) unit rows.
+            text_embeddings: (Q, E) unit rows.
             keys: (B, h * w, C), for key smoothing.
 
         Returns:
             (B, Q, h, w) cosines for kind "logits", probabilities for "probs"; probabilities after
             key smoothing.
         """
-        return self.finish(cosines(features, text), keys)
+        return self.forward_residual_mlp(cosines(features, text_embeddings), keys)
 
-    def finish(self, scores: Tensor, keys: Tensor | None = None) -> Tensor:
+    def forward_residual_mlp(self, scores: Tensor, keys: Tensor | None = None) -> Tensor:
         """Denoise, smooth and take the softmax, as the head is set.
 
         Args:
@@ -154,4 +164,4 @@ class MaskClip(WindowHead):
             scores = prompt_denoise(scores, self.prompt_denoising)
         if self.key_smoothing and keys is not None:
             return key_smooth(scores, keys, self.key_smoothing, self.ks_norm)
-        return scores if self.kind == "logits" else (self.temperature * scores).softmax(1)
+        return scores if self.score_type == "logits" else (self.temperature * scores).softmax(1)

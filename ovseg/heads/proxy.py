@@ -35,7 +35,7 @@ def proxy_logits(cosines: Tensor, mean: Tensor, beta: float, gamma: float) -> Te
 
     Returns:
         (B, n, n), -inf where cut off. A patch that all of its row is cut off from keeps itself,
-        so that an even picture gives finite results.
+        so that an even image gives finite results.
     """
     logits = gamma * (cosines - beta * mean)
     cut = logits < 0

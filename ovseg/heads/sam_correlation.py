@@ -1,4 +1,4 @@
-"""Which patches of a picture belong together in SAM's eyes (Trident, section 3 of its method).
+"""Which patches of an image belong together in SAM's eyes (Trident, section 3 of its method).
 
 The attention of the encoder's last block, kept where the values of two patches are alike.
 """
@@ -19,10 +19,10 @@ _INSTEAD_OF_NEGATIVE = 0.6
 
 
 class SamCorrelation:
-    """A matrix (N, N) over the N patches of a picture, computed some rows at a time; rows sum to 1.
+    """A matrix (N, N) over the N patches of an image, computed some rows at a time; rows sum to 1.
 
     Args:
-        seen: the picture in SAM's eyes.
+        seen: the image in SAM's eyes.
         cos_fac: see `row_thresholds`.
         refine_neg_cos: likewise.
 
@@ -60,7 +60,7 @@ class SamCorrelation:
         kept = (self.attention_rows(rows) * alike).mean(0)
         return kept / kept.sum(1, keepdim=True).clamp_min(torch.finfo(kept.dtype).tiny)
 
-    def mix(self, tokens: Tensor) -> Tensor:
+    def attend(self, tokens: Tensor) -> Tensor:
         """Replace every token (N, D) by the mean of all, weighted by its row; float32."""
         heads, keys = self.values.shape[0], self.attention.value.shape[1]
         chunks = row_chunks(len(self), heads * keys, tokens.device)

@@ -1,4 +1,4 @@
-"""One map of a picture from the maps of its windows: the mean where they overlap."""
+"""One map of an image from the maps of its windows: the mean where they overlap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fitted_size(size: Size, patch: int, least: Size = (1, 1)) -> Size:
     multiple; the aspect ratio may change a little.
 
     Args:
-        size: (H, W) of the picture.
+        size: (H, W) of the image.
         patch: pixels of a patch.
         least: (height, width) of a window, multiples of the patch.
 

@@ -1,7 +1,7 @@
-"""Trident (Shi et al., ICCV 2025): CLIP names, DINO mixes inside windows, SAM across the picture.
+"""Trident (Shi et al., ICCV 2025): CLIP names, DINO mixes inside windows, SAM across the image.
 
 CLIP's values of the last block are mixed by the likeness of DINO's patches, the windows' features
-are spliced on one canvas, and the canvas is mixed by SAM's view of the whole picture. Without the
+are spliced on one canvas, and the canvas is mixed by SAM's view of the whole image. Without the
 splice and without SAM it is ProxyCLIP (Lan et al., ECCV 2024).
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Trident"]
 
 _CHOICES = {
-    "mean": ("picture", "window"),
+    "mean": ("image", "window"),
     "merge": ("features", "scores"),
     "sam_grid": ("floor", "full"),
 }
@@ -51,16 +51,16 @@ class Trident(Head):
         sam: arguments of `ovseg.models.sam.build_sam`; None leaves SAM out.
         beta: pairs of patches whose cosine is below beta times the mean cosine do not mix.
         gamma: factor of what a cosine is above that.
-        mean: the mean is that of all windows of the "picture", or each "window" has its own.
+        mean: the mean is that of all windows of the "image", or each "window" has its own.
         merge: where windows overlap, the mean of their "features" is taken (Trident), or that of
             their "scores" at the pixels (ProxyCLIP, without SAM).
         cos_fac: SAM's attention is kept between patches whose values' cosine is above this factor
             times the row's mean.
         refine_neg_cos: keep negative thresholds of that; else they become 0.6 (the published name
             says the opposite of what it does).
-        sam_tiles: SAM sees the picture in so many parts, side by side.
+        sam_tiles: SAM sees the image in so many parts, side by side.
         sam_grid: "floor" drops a partial last row or column of SAM's patches and stretches the
-            others over the picture (as published); "full" fits the picture to full patches.
+            others over the image (as published); "full" fits the image to full patches.
         temperature: factor of the cosines inside the softmax.
 
     Raises:
@@ -68,7 +68,7 @@ class Trident(Head):
         CheckpointError: weights that cannot be had, read or fitted.
     """
 
-    kind = "logits"
+    score_type = "logits"
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Trident(Head):
         *,
         beta: float = 1.2,
         gamma: float = 3.0,
-        mean: str = "picture",
+        mean: str = "image",
         merge: str = "features",
         cos_fac: float = 1.2,
         refine_neg_cos: bool = True,
@@ -86,7 +86,7 @@ class Trident(Head):
         temperature: float = 40.0,
     ) -> None:
         super().__init__()
-        check_temperature(self.kind, temperature)
+        check_temperature(self.score_type, temperature)
         _check_numbers(beta, gamma, cos_fac, sam_tiles)
         for name, value in (("mean", mean), ("merge", merge), ("sam_grid", sam_grid)):
             if value not in _CHOICES[name]:
@@ -97,7 +97,7 @@ class Trident(Head):
                 )
         if sam is not None and merge == "scores":
             raise ConfigError(
-                "SAM mixes the features of the whole picture, and the windows stay apart",
+                "SAM mixes the features of the whole image, and the windows stay apart",
                 where="decode_head",
                 fix='set merge="features", or sam=None',
             )
@@ -117,30 +117,30 @@ class Trident(Head):
         self.requires_grad_(False)
 
     @property
-    def joined(self) -> bool:
+    def whole_image_scores(self) -> bool:
         """Whether the features lie on one canvas."""
         return self.merge == "features"
 
     @property
-    def wants_picture(self) -> bool:
-        """SAM looks at the picture at its own size."""
+    def wants_image(self) -> bool:
+        """SAM looks at the image at its own size."""
         return self.sam_tower is not None
 
     def to_precision(self, precision: str) -> Trident:
-        """Cast DINO and SAM's picture encoder, in place."""
+        """Cast DINO and SAM's image encoder, in place."""
         self.dino_tower.to_precision(precision)
         if self.sam_tower is not None:
             self.sam_tower.to_precision(precision)
         return self
 
-    def fit(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
-        """Stretch a picture to whole patches and at least one window."""
+    def resize_input(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
+        """Stretch an image to whole patches and at least one window."""
         size = fitted_size(tuple(image.shape[1:]), clip.patch_size, least)
         if size == tuple(image.shape[1:]):
             return image
         return functional.interpolate(image[None], size, mode="bilinear")[0]
 
-    def look(self, windows: Tensor) -> Tensor:
+    def dino_features(self, windows: Tensor) -> Tensor:
         """Return DINO's features (B, C, h, w) of windows (B, 3, H, W) in [0, 1]."""
         patch = self.dino_tower.patch_size
         size = tuple(max(round(side / patch), 1) * patch for side in windows.shape[2:])
@@ -148,7 +148,9 @@ class Trident(Head):
             windows = functional.interpolate(windows, size, mode="bilinear")
         return self.dino_tower(windows, "out")
 
-    def mix(self, clip: ClipEncoder, windows: Tensor, seen: Tensor, mean: Tensor) -> Tensor:
+    def attend_by_dino(
+        self, clip: ClipEncoder, windows: Tensor, seen: Tensor, mean: Tensor
+    ) -> Tensor:
         """Mix CLIP's values inside windows by what DINO sees alike.
 
         Args:
@@ -160,46 +162,48 @@ class Trident(Head):
         Returns:
             (B, D, h, w) float32, before CLIP's final norm.
         """
-        trunk, grid = clip.trunk(windows), tuple(seen.shape[2:])
+        backbone_tokens, grid = clip.run_backbone(windows), tuple(seen.shape[2:])
         attention = proxy_attention(seen, mean, self.beta, self.gamma)
-        mixed = clip.tower.mixed_by(trunk, through_grid(attention, grid, trunk.grid))
+        mixed = clip.tower.attend_with(
+            backbone_tokens, through_grid(attention, grid, backbone_tokens.grid)
+        )
         return mixed.float().transpose(1, 2).unflatten(2, grid)
 
-    def views(self, picture: np.ndarray, patch: int) -> list[SamFeatures]:
-        """Run SAM's encoder on the picture, or on its parts side by side.
+    def sam_features(self, image: np.ndarray, patch: int) -> list[SamFeatures]:
+        """Run SAM's encoder on the image, or on its parts side by side.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
             patch: CLIP's patch, to whose multiples the sides are stretched.
         """
         full = self.sam_grid == "full"
         if self.sam_tiles == 1:
-            return [self.sam_tower.encode(picture, patch, full_patches=full)]
-        picture = stretch(picture, patch)
-        edges = pairwise(_edges(picture.shape[1], self.sam_tiles))
-        tiles = (picture[:, left:right] for left, right in edges)
+            return [self.sam_tower.encode(image, patch, full_patches=full)]
+        image = stretch(image, patch)
+        edges = pairwise(_edges(image.shape[1], self.sam_tiles))
+        tiles = (image[:, left:right] for left, right in edges)
         return [self.sam_tower.encode(tile, full_patches=full) for tile in tiles]
 
-    def aggregate(self, canvas: Tensor, views: list[SamFeatures]) -> Tensor:
-        """Mix features across the picture by SAM.
+    def aggregate(self, canvas: Tensor, sam_features: list[SamFeatures]) -> Tensor:
+        """Mix features across the image by SAM.
 
         Args:
             canvas: (D, rows, columns).
-            views: what SAM sees, one a part of the picture.
+            sam_features: what SAM sees, one a part of the image.
 
         Returns:
             (D, h, w) on SAM's patches.
         """
-        edges = _edges(canvas.shape[2], len(views))
+        edges = _edges(canvas.shape[2], len(sam_features))
         parts = []
-        for view, (left, right) in zip(views, pairwise(edges), strict=True):
+        for view, (left, right) in zip(sam_features, pairwise(edges), strict=True):
             correlation = SamCorrelation(
                 view, cos_fac=self.cos_fac, refine_neg_cos=self.refine_neg_cos
             )
             tokens = functional.interpolate(
                 canvas[None, :, :, left:right], correlation.grid, mode="bilinear"
             )
-            mixed = correlation.mix(tokens[0].flatten(1).T)
+            mixed = correlation.attend(tokens[0].flatten(1).T)
             parts.append(mixed.T.unflatten(1, correlation.grid))
         rows = parts[0].shape[1]
         parts = [part if part.shape[1] == rows else _with_rows(part, rows) for part in parts]
@@ -214,35 +218,37 @@ class Trident(Head):
     def forward(
         self,
         clip: ClipEncoder,
-        image: Tensor,
+        image_tensor: Tensor,
         grid: WindowGrid,
-        text: Tensor,
+        text_embeddings: Tensor,
         batch: int = 8,
         vocabulary: Vocabulary | None = None,
-        picture: np.ndarray | None = None,
+        image_np: np.ndarray | None = None,
     ) -> ScoreGrid:
-        """Score the patches of the picture; see `Head`."""
-        maps = self.window_features(clip, image, grid, batch)
-        if not self.joined:
-            return CosineScores(join_windows(self.project(clip, maps), grid), text)
+        """Score the patches of the image; see `Head`."""
+        maps = self.window_features(clip, image_tensor, grid, batch)
+        if not self.whole_image_scores:
+            return CosineScores(join_windows(self.project(clip, maps), grid), text_embeddings)
         canvas = splice(maps, grid, clip.patch_size)
         if self.sam_tower is not None:
-            canvas = self.aggregate(canvas, self.views(picture, clip.patch_size))
-        return CosineScores(self.project(clip, canvas[None])[0], text)
+            canvas = self.aggregate(canvas, self.sam_features(image_np, clip.patch_size))
+        return CosineScores(self.project(clip, canvas[None])[0], text_embeddings)
 
     def window_features(
         self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, batch: int
     ) -> Tensor:
-        """Mixed features (windows, D, h, w) of all windows of a fitted picture (3, H, W).
+        """Mixed features (windows, D, h, w) of all windows of a fitted image (3, H, W).
 
         DINO goes first: the mean cosine is that of all windows together.
         """
-        seen = torch.cat([self.look(windows) for _, windows in window_batches(image, grid, batch)])
+        seen = torch.cat(
+            [self.dino_features(windows) for _, windows in window_batches(image, grid, batch)]
+        )
         means = mean_cosine(seen).view(-1, 1, 1)
-        if self.mean == "picture":
+        if self.mean == "image":
             means = means.mean().expand_as(means)
         found = [
-            self.mix(clip, windows, seen[part], means[part])
+            self.attend_by_dino(clip, windows, seen[part], means[part])
             for part, windows in window_batches(image, grid, batch)
         ]
         return torch.cat(found)
@@ -254,7 +260,7 @@ def _edges(width: int, parts: int) -> list[int]:
 
 
 def _with_rows(part: Tensor, rows: int) -> Tensor:
-    """Resize a map (D, h, w) to the rows of its neighbour."""
+    """Resize a map (D, h, w) to the rows of its neighbor."""
     return functional.interpolate(part[None], (rows, part.shape[2]), mode="bilinear")[0]
 
 

@@ -1,18 +1,18 @@
-"""Pictures: reading them in one place for every code path, and finding them in folders."""
+"""Images: reading them in one place for every code path, and finding them in folders."""
 
 from __future__ import annotations
 
-from ovseg.images.find import Item, PictureFinder, find_pictures
-from ovseg.images.options import Picture, ReadOptions
-from ovseg.images.read import PictureSource, read_frames, read_picture
+from ovseg.images.find import ImageFinder, Item, find_images
+from ovseg.images.options import LoadedImage, ReadOptions
+from ovseg.images.read import ImageSource, read_frames, read_image
 
 __all__ = [
     "Item",
-    "Picture",
-    "PictureFinder",
-    "PictureSource",
+    "LoadedImage",
+    "ImageFinder",
+    "ImageSource",
     "ReadOptions",
-    "find_pictures",
+    "find_images",
     "read_frames",
-    "read_picture",
+    "read_image",
 ]

@@ -1,4 +1,4 @@
-"""Arrays as pictures: (H, W, 3) uint8 RGB, anything else only when it is said to be so."""
+"""Arrays as images: (H, W, 3) uint8 RGB, anything else only when it is said to be so."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from ovseg.errors import InputError
 from ovseg.images.depth import to_uint8
-from ovseg.images.frame import check_size
-from ovseg.images.options import Picture, ReadOptions
+from ovseg.images.frame import check_image_size
+from ovseg.images.options import LoadedImage, ReadOptions
 
 __all__ = ["from_array"]
 
 _CONTRACT = "an (H, W, 3) uint8 RGB array"
 
 
-def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>") -> Picture:
-    """Take an array as a picture.
+def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>") -> LoadedImage:
+    """Take an array as an image.
 
     Args:
         array: (H, W, 3) uint8 RGB; `options.array_layout`, `array_channels` and `value_range`
@@ -24,7 +24,7 @@ def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>")
         source: what to call it in messages.
 
     Returns:
-        The picture; it never shares memory with `array`.
+        The image; it never shares memory with `array`.
 
     Raises:
         InputError: dtype or shape are not the contract's and no option explains them.
@@ -37,11 +37,11 @@ def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>")
     _check_dtype(array, options, source)
     array = _to_hwc(array, options, source)
     height, width = array.shape[:2]
-    check_size(width, height, source, options)
+    check_image_size(width, height, source, options)
     if options.array_channels == "BGR":
         array = array[..., ::-1]
     pixels, rule = to_uint8(array, options.value_range, source)
-    return Picture(np.array(pixels, order="C"), source, {} if rule is None else {"depth": rule})
+    return LoadedImage(np.array(pixels, order="C"), source, {} if rule is None else {"depth": rule})
 
 
 def _check_dtype(array: np.ndarray, options: ReadOptions, source: str) -> None:
@@ -79,11 +79,11 @@ def _to_hwc(array: np.ndarray, options: ReadOptions, source: str) -> np.ndarray:
 
 def _shape_hint(shape: tuple[int, ...], options: ReadOptions) -> str:
     if 0 in shape:
-        return "give a picture with at least one pixel"
+        return "give an image with at least one pixel"
     if len(shape) == 3 and shape[0] == 3 and options.array_layout is None:
         return 'give array_layout="CHW" for channels first'
     if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 2, 4)):
         return "give gray or RGBA data as a PIL image: PIL.Image.fromarray(array)"
     if len(shape) == 4:
-        return "give the pictures of a batch one by one, as a list"
-    return "bring it to three colour channels, last axis RGB"
+        return "give the images of a batch one by one, as a list"
+    return "bring it to three color channels, last axis RGB"

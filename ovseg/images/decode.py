@@ -1,4 +1,4 @@
-"""Decode the bytes of a picture file, frame by frame, into upright 8-bit RGB."""
+"""Decode the bytes of an image file, frame by frame, into upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from PIL import Image
 
 from ovseg.errors import InputError, OvsegError, RuntimeLimitError
 from ovseg.images import tiff
-from ovseg.images.frame import check_size, finish, pillow_settings, turn
-from ovseg.images.options import Picture, ReadOptions
+from ovseg.images.frame import check_image_size, finish, pillow_settings, turn
+from ovseg.images.options import LoadedImage, ReadOptions
 from ovseg.images.sniff import identify
 
-__all__ = ["convert", "decode"]
+__all__ = ["convert", "decode_file"]
 
 _ORIENTATION = 0x0112
 _UNDO = {6: 8, 8: 6}
 
 
-def decode(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
-    """Decode the frames of a picture file one after the other.
+def decode_file(data: bytes, source: str, options: ReadOptions) -> Iterator[LoadedImage]:
+    """Decode the frames of an image file one after the other.
 
     Args:
         data: the whole file.
-        source: the picture's name, for messages and for `Picture.source`.
+        source: the image's name, for messages and for `LoadedImage.source`.
         options: how to read it.
 
     Yields:
-        One picture a frame or page.
+        One image a frame or page.
 
     Raises:
-        InputError: the bytes are no picture, or a damaged or unsupported one.
+        InputError: the bytes are no image, or a damaged or unsupported one.
         RuntimeLimitError: more pixels than allowed; found before anything is decoded.
     """
     kind = identify(data, source)
     frames = _frames(data, kind, source, options)
     for index in itertools.count():
         with _explained(f"{source} (frame {index})" if index else source, options):
-            picture = next(frames, None)
-        if picture is None:
+            image = next(frames, None)
+        if image is None:
             return
-        yield picture
+        yield image
 
 
-def convert(image: Image.Image, source: str, options: ReadOptions) -> Picture:
-    """Turn an open Pillow image (its current frame) into a picture.
+def convert(image: Image.Image, source: str, options: ReadOptions) -> LoadedImage:
+    """Turn an open Pillow image (its current frame) into an image.
 
     Args:
-        image: any mode that has colours.
-        source: the picture's name.
+        image: any mode that has colors.
+        source: the image's name.
         options: how to read it.
 
     Returns:
-        The picture.
+        The image.
 
     Raises:
         InputError: damaged data, or values without a scale.
@@ -67,23 +67,23 @@ def convert(image: Image.Image, source: str, options: ReadOptions) -> Picture:
         return _convert(image, image, source, options)
 
 
-def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[Picture]:
+def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[LoadedImage]:
     if kind == "TIFF":
         first = next(tiff.directories(data), None)
         if first is not None and (options.bands or tiff.is_deep(first)):
             yield from tiff.deep_pages(data, source, options)
             return
     image = _open(data, kind)
-    check_size(*image.size, source, options)
+    check_image_size(*image.size, source, options)
     count = _frame_count(image)
     for index in range(count):
         image.seek(index)
         again = _open(data, kind) if options.allow_truncated else image
         deep_png = data if kind == "PNG" and data[24:25] == b"\x10" else None
-        picture = _convert(image, again, source, options, deep_png)
+        loaded = _convert(image, again, source, options, deep_png)
         if count > 1:
-            picture.notes.update(frames=count, frame=index)
-        yield picture
+            loaded.notes.update(frames=count, frame=index)
+        yield loaded
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -104,8 +104,8 @@ def _convert(
     source: str,
     options: ReadOptions,
     deep_png: bytes | None = None,
-) -> Picture:
-    check_size(*image.size, source, options)
+) -> LoadedImage:
+    check_image_size(*image.size, source, options)
     notes: dict[str, Any] = {}
     tiff_orientation = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
     image, truncated = _load(image, again, options)
@@ -185,7 +185,7 @@ def _explained(source: str, options: ReadOptions) -> Iterator[None]:
         raise RuntimeLimitError(
             f"too large to decode ({error or 'out of memory'})",
             where=source,
-            fix="make the picture smaller",
+            fix="make the image smaller",
         ) from error
     except Exception as error:
         cut = "truncated" in str(error).lower()
@@ -197,6 +197,6 @@ def _explained(source: str, options: ReadOptions) -> Iterator[None]:
         raise InputError(
             "the file is truncated" if cut else f"cannot be decoded ({error})",
             where=source,
-            expected="a complete picture file",
+            expected="a complete image file",
             fix=f"copy or download it again{hint}",
         ) from error

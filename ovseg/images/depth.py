@@ -1,6 +1,6 @@
-"""From stored values of any depth to 8 bits, by rules that never look at a picture's content.
+"""From stored values of any depth to 8 bits, by rules that never look at an image's content.
 
-A dark 16-bit picture must come out as dark as its neighbours, so the scale follows from the
+A dark 16-bit image must come out as dark as its neighbors, so the scale follows from the
 data type alone; only floating point values, which carry no scale, are tested for their range.
 """
 
@@ -25,7 +25,7 @@ def to_uint8(
     Args:
         values: numeric array of any shape.
         value_range: the values that become 0 and 255, or None for the rule of the dtype.
-        where: the picture's name, for messages.
+        where: the image's name, for messages.
 
     Returns:
         The uint8 array of the same shape, and the rule that was used (None for uint8).

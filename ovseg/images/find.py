@@ -1,4 +1,4 @@
-"""Find pictures in files, folders and globs, each with the name of its results."""
+"""Find images in files, folders and globs, each with the name of its results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ovseg.errors import InputError
 from ovseg.images.read import refuse_address
 from ovseg.utils.files import safe_name
 
-__all__ = ["EXTENSIONS", "Item", "PictureFinder", "find_pictures"]
+__all__ = ["EXTENSIONS", "Item", "ImageFinder", "find_images"]
 
 EXTENSIONS = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"}
@@ -30,7 +30,7 @@ EXTENSIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to work on.
+    """One image to work on.
 
     Args:
         path: the file to read.
@@ -41,16 +41,16 @@ class Item:
     name: str
 
 
-def find_pictures(
+def find_images(
     sources: Iterable[str | os.PathLike[str]],
     *,
     exclude: str | os.PathLike[str] | None = None,
     extensions: Iterable[str] = EXTENSIONS,
-) -> PictureFinder:
-    """Find the pictures that `sources` name.
+) -> ImageFinder:
+    """Find the images that `sources` name.
 
     Names of results mirror the tree below the one source, or below the folder that several
-    sources share. A file gets its own name without the extension, which stays where two pictures
+    sources share. A file gets its own name without the extension, which stays where two images
     would otherwise get the same (`a.jpg` and `a.png`). The order is that of the sources, and
     sorted inside a folder.
 
@@ -60,17 +60,17 @@ def find_pictures(
             whatever it is called and whether or not it exists: reading it says what is wrong.
             A one-time iterator is kept in a temporary file, not in memory.
         exclude: folder left out of every search: the output folder.
-        extensions: what a picture's name ends in, in lower case; other files are counted.
+        extensions: what an image's name ends in, in lower case; other files are counted.
 
     Returns:
         An iterable that can be gone through several times. It raises `InputError` for a web
         address among the sources.
     """
-    return PictureFinder(sources, exclude, frozenset(extensions))
+    return ImageFinder(sources, exclude, frozenset(extensions))
 
 
-class PictureFinder:
-    """The pictures of some sources, listed anew at each pass; see `find_pictures`.
+class ImageFinder:
+    """The images of some sources, listed anew at each pass; see `find_images`.
 
     Attributes:
         ignored: after a pass, how many entries were left out: "hidden", "other files", "output".
@@ -96,13 +96,13 @@ class PictureFinder:
 
     @property
     def total(self) -> int:
-        """How many pictures there are; the first use goes through all folders once."""
+        """How many images there are; the first use goes through all folders once."""
         self._survey()
         return self._total
 
     def __iter__(self) -> Iterator[Item]:
         self._survey()
-        for path, relative in self._pictures():
+        for path, relative in self._images():
             stem = os.path.splitext(relative)[0]
             yield Item(path, safe_name(relative if _key(stem) in self._clashes else stem))
 
@@ -110,13 +110,13 @@ class PictureFinder:
         """Raise when there is nothing to do.
 
         Raises:
-            InputError: no picture was found, or a source is a web address.
+            InputError: no image was found, or a source is a web address.
         """
         if self.total == 0:
             shown = [str(os.fspath(s)) for _, s in zip(range(5), self._sources, strict=False)]
             seen = ", ".join(f"{n} {what}" for what, n in sorted(self.ignored.items()) if n)
             raise InputError(
-                f"no pictures found in {', '.join(shown) or 'an empty list'}"
+                f"no images found in {', '.join(shown) or 'an empty list'}"
                 + (f" (ignored: {seen})" if seen else ""),
                 expected=f"files ending in {' '.join(sorted(self._extensions))}",
                 fix="check the path, or name a file with another ending by itself",
@@ -125,9 +125,9 @@ class PictureFinder:
     def _survey(self) -> None:
         """Go through everything once: the shared folder, the count and the names that clash.
 
-        A stem must differ from the stem and from the whole name of every other picture: `a.jpg`
+        A stem must differ from the stem and from the whole name of every other image: `a.jpg`
         that keeps its extension beside `a.png` must not meet `a.jpg.png`. Only two 64-bit hashes
-        a picture are held, so a million pictures take 16 MB.
+        an image are held, so a million images take 16 MB.
         """
         if self._root is not None:
             return
@@ -137,7 +137,7 @@ class PictureFinder:
             root = os.path.commonpath((root or folder, folder))
         self._root = root
         names, stems = array("q"), array("q")
-        for _, relative in self._pictures():
+        for _, relative in self._images():
             names.append(hash(relative))
             stems.append(_key(os.path.splitext(relative)[0]))
         self._total = len(names)
@@ -147,8 +147,8 @@ class PictureFinder:
         keys.sort()
         self._clashes = frozenset(keys[1:][keys[1:] == keys[:-1]].tolist())
 
-    def _pictures(self) -> Iterator[tuple[str, str]]:
-        """(path, name relative to the shared folder) of every picture."""
+    def _images(self) -> Iterator[tuple[str, str]]:
+        """(path, name relative to the shared folder) of every image."""
         self.ignored.clear()
         self.problems.clear()
         for source in self._sources:
@@ -156,7 +156,7 @@ class PictureFinder:
                 yield path, os.path.abspath(path).removeprefix(self._root or "").lstrip(os.sep)
 
     def _expand(self, source: str) -> Iterator[str]:
-        """The pictures of one source; a file that is named by itself is always taken."""
+        """The images of one source; a file that is named by itself is always taken."""
         base = _base(source)
         if base == source:
             yield from self._walk(source, ())
@@ -173,7 +173,7 @@ class PictureFinder:
         names: tuple[str, ...] = (),
         above: tuple[tuple[int, int], ...] = (),
     ) -> Iterator[str]:
-        """Pictures below `folder` whose path fits the glob, sorted by name inside each folder.
+        """Images below `folder` whose path fits the glob, sorted by name inside each folder.
 
         Args:
             folder: the folder to list.

@@ -12,20 +12,20 @@ from PIL import Image, ImageFile
 
 from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.images.depth import to_uint8
-from ovseg.images.options import Picture, ReadOptions
+from ovseg.images.options import LoadedImage, ReadOptions
 
-__all__ = ["check_size", "finish", "pillow_settings", "turn"]
+__all__ = ["check_image_size", "finish", "pillow_settings", "turn"]
 
 _settings = threading.RLock()
 
 
-def check_size(width: int, height: int, source: str, options: ReadOptions) -> None:
-    """Refuse a picture by the size that its header tells, before it is decoded.
+def check_image_size(width: int, height: int, source: str, options: ReadOptions) -> None:
+    """Refuse an image by the size that its header tells, before it is decoded.
 
     Args:
         width: pixels.
         height: pixels.
-        source: the picture's name, for messages.
+        source: the image's name, for messages.
         options: holds `max_pixels`.
 
     Raises:
@@ -39,24 +39,24 @@ def check_size(width: int, height: int, source: str, options: ReadOptions) -> No
             f"{width} x {height} = {width * height:,} pixels",
             where=source,
             expected=f"at most {options.max_pixels:,}",
-            fix="raise --max-pixels if you trust the file, or make the picture smaller",
+            fix="raise --max-pixels if you trust the file, or make the image smaller",
         )
 
 
 def finish(
     values: np.ndarray, orientation: int, source: str, options: ReadOptions, notes: dict[str, Any]
-) -> Picture:
+) -> LoadedImage:
     """Bring decoded values to upright 8-bit RGB and note what that took.
 
     Args:
         values: (H, W), or (H, W, 1, 3 or 4) where the fourth channel is alpha, as stored.
         orientation: that of EXIF; what is not in 1..8 counts as 1.
-        source: the picture's name.
-        options: value range, the colour below transparent areas, whether to turn.
+        source: the image's name.
+        options: value range, the color below transparent areas, whether to turn.
         notes: gets `depth`, `transparent` and `exif_orientation`.
 
     Returns:
-        The picture.
+        The image.
 
     Raises:
         InputError: values without a scale.
@@ -65,7 +65,7 @@ def finish(
     if orientation in range(2, 9):
         notes["exif_orientation"] = orientation
         pixels = pixels if options.ignore_exif else turn(pixels, orientation)
-    return Picture(np.ascontiguousarray(pixels), source, notes)
+    return LoadedImage(np.ascontiguousarray(pixels), source, notes)
 
 
 def _to_rgb(
@@ -85,7 +85,7 @@ def _to_rgb(
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn a stored picture upright by its EXIF orientation (EXIF 2.3, tag 0x0112).
+    """Turn a stored image upright by its EXIF orientation (EXIF 2.3, tag 0x0112).
 
     Args:
         pixels: (H, W, ...) array as stored.
@@ -113,7 +113,7 @@ def pillow_settings(unlimited: bool, lenient: bool) -> Iterator[None]:
     """Change Pillow's process-wide settings for one load; ordinary loads never wait here.
 
     Args:
-        unlimited: switch its pixel limit off, where `check_size` has passed the picture.
+        unlimited: switch its pixel limit off, where `check_image_size` has passed the image.
         lenient: fill up what a damaged file lacks.
     """
     if not unlimited and not lenient:

@@ -1,4 +1,4 @@
-"""What can be asked of the picture reader, and what it gives."""
+"""What can be asked of the image reader, and what it gives."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 
 from ovseg.errors import ConfigError
 
-__all__ = ["Picture", "ReadOptions"]
+__all__ = ["LoadedImage", "ReadOptions"]
 
 _OPTIONAL = ("value_range", "bands", "array_layout")
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How pictures are read; the defaults fit nearly all of them.
+    """How images are read; the defaults fit nearly all of them.
 
     Args:
-        ignore_exif: keep the stored frame instead of turning the picture upright.
+        ignore_exif: keep the stored frame instead of turning the image upright.
         allow_truncated: decode what is there of a cut-off file and note it, instead of raising.
         value_range: (low, high) of the stored values that become 0 and 255. It applies to
             everything deeper than 8 bits, and lets arrays of other dtypes than uint8 in.
-        alpha_background: RGB colour (0..255) under transparent areas.
-        bands: which bands of a TIFF make the picture, counted from 0: three, or one for gray.
+        alpha_background: RGB color (0..255) under transparent areas.
+        bands: which bands of a TIFF make the image, counted from 0: three, or one for gray.
         max_pixels: largest width x height that is decoded.
         array_layout: "HWC" or "CHW" layout of arrays; None means HWC and refuses shapes that
             could be either.
@@ -46,17 +46,25 @@ class ReadOptions:
     array_channels: str = "RGB"
 
     def __post_init__(self) -> None:
-        _check("value_range", self.value_range, "two finite numbers, low < high", _is_range)
-        _check("alpha_background", self.alpha_background, "three integers in 0..255", _is_colour)
-        _check("bands", self.bands, "one or three band numbers from 0", _is_bands)
-        _check("max_pixels", self.max_pixels, "an integer above 0", lambda n: n > 0)
-        _check("array_layout", self.array_layout, "HWC or CHW", lambda v: v in ("HWC", "CHW"))
-        _check("array_channels", self.array_channels, "RGB or BGR", lambda v: v in ("RGB", "BGR"))
+        _check_read_option(
+            "value_range", self.value_range, "two finite numbers, low < high", _is_range
+        )
+        _check_read_option(
+            "alpha_background", self.alpha_background, "three integers in 0..255", _is_color
+        )
+        _check_read_option("bands", self.bands, "one or three band numbers from 0", _is_bands)
+        _check_read_option("max_pixels", self.max_pixels, "an integer above 0", lambda n: n > 0)
+        _check_read_option(
+            "array_layout", self.array_layout, "HWC or CHW", lambda v: v in ("HWC", "CHW")
+        )
+        _check_read_option(
+            "array_channels", self.array_channels, "RGB or BGR", lambda v: v in ("RGB", "BGR")
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture as every part of ovseg sees it.
+class LoadedImage:
+    """One image as every part of ovseg sees it.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, upright.
@@ -75,7 +83,7 @@ class Picture:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-def _check(name: str, value: Any, expected: str, good: Callable[[Any], bool]) -> None:
+def _check_read_option(name: str, value: Any, expected: str, good: Callable[[Any], bool]) -> None:
     if value is None and name in _OPTIONAL:
         return
     try:
@@ -91,7 +99,7 @@ def _is_range(value: tuple[float, float]) -> bool:
     return math.isfinite(low) and math.isfinite(high) and low < high
 
 
-def _is_colour(value: tuple[int, int, int]) -> bool:
+def _is_color(value: tuple[int, int, int]) -> bool:
     return len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value)
 
 

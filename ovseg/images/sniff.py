@@ -35,36 +35,36 @@ _PLUGINS = {
     "HEIF": ("pillow_heif", "pillow-heif"),
     "JXL": ("pillow_jxl", "pillow-jxl-plugin"),
 }
-_NOT_PICTURES: tuple[tuple[bytes, str], ...] = (
+_NOT_IMAGES: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"version https://git-lfs", "a Git LFS pointer"),
-    (b"v/1\x01", "an OpenEXR picture"),
+    (b"v/1\x01", "an OpenEXR image"),
     (b"8BPS", "a Photoshop document"),
     (b"\x1aE\xdf\xa3", "a Matroska film"),
 )
 
 
 def identify(data: bytes, source: str) -> str:
-    """Tell the format of a picture file and make sure that it can be opened.
+    """Tell the format of an image file and make sure that it can be opened.
 
     Only well-kept raster formats are on the list: Pillow would also hand some formats to
     outside programs (EPS to Ghostscript), which must not happen to somebody's upload.
 
     Args:
         data: the file's bytes, or its first 64.
-        source: the picture's name, for messages.
+        source: the image's name, for messages.
 
     Returns:
         The format's name in Pillow's table.
 
     Raises:
-        InputError: no picture, or one that needs a plugin which is not installed.
+        InputError: no image, or one that needs a plugin which is not installed.
     """
     if not data:
         raise InputError("empty file", where=source, fix="copy or download it again")
-    kind = _picture_kind(data)
+    kind = _image_kind(data)
     if kind is None:
         raise InputError(
             f"not an image (detected {_describe(data)})",
@@ -76,14 +76,14 @@ def identify(data: bytes, source: str) -> str:
         name = {"HEIF": "HEIC", "JXL": "JPEG XL"}.get(kind, kind)
         package = _PLUGINS[kind][1] if kind in _PLUGINS else "pillow built with it"
         raise InputError(
-            f"{name} pictures need a plugin that is not installed",
+            f"{name} images need a plugin that is not installed",
             where=source,
-            fix=f"pip install {package}, or convert the picture to PNG or JPEG",
+            fix=f"pip install {package}, or convert the image to PNG or JPEG",
         )
     return kind
 
 
-def _picture_kind(data: bytes) -> str | None:
+def _image_kind(data: bytes) -> str | None:
     for magic, kind in _MAGIC:
         if data.startswith(magic):
             return kind
@@ -113,7 +113,7 @@ def _can_open(kind: str) -> bool:
 
 def _describe(data: bytes) -> str:
     head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for magic, name in _NOT_PICTURES:
+    for magic, name in _NOT_IMAGES:
         if data.startswith(magic):
             return name
     if head.startswith((b"<!doctype html", b"<html")):

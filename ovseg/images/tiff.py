@@ -1,8 +1,8 @@
-"""TIFF files that Pillow would flatten or refuse: deep colour and many bands.
+"""TIFF files that Pillow would flatten or refuse: deep color and many bands.
 
-Pillow reads a single band at any depth and compression, but colour only at 8 bits. OpenCV is no
+Pillow reads a single band at any depth and compression, but color only at 8 bits. OpenCV is no
 way out: it mixes up deep planes and drops or refuses bands that are neither gray nor RGB(A). So
-a small directory is put behind the untouched data that calls the samples of a pixel neighbouring
+a small directory is put behind the untouched data that calls the samples of a pixel neighboring
 gray pixels; Pillow decodes those and the array is reshaped.
 """
 
@@ -20,8 +20,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Directory
 
 from ovseg.errors import InputError, RuntimeLimitError
 from ovseg.images.depth import to_uint8
-from ovseg.images.frame import check_size, finish, pillow_settings
-from ovseg.images.options import Picture, ReadOptions
+from ovseg.images.frame import check_image_size, finish, pillow_settings
+from ovseg.images.options import LoadedImage, ReadOptions
 
 __all__ = ["deep_pages", "directories", "is_deep"]
 
@@ -29,7 +29,7 @@ Tags = Mapping[int, Any]
 
 _JPEG = (6, 7)
 _DTYPES = {(1, 8): np.uint8, (1, 16): np.uint16, (2, 16): np.int16, (3, 32): np.float32}
-_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}
+_COLORS = {0: 1, 1: 1, 2: 3, 5: 4}
 """Bands of each photometric kind: gray from white or from black, RGB, CMYK."""
 _ALPHA = (1, 2)
 """Values of the tag ExtraSamples that mean opacity."""
@@ -62,16 +62,16 @@ def is_deep(tags: Tags) -> bool:
     return bands > 4 or bits > 8 or (refused and _first(tags, Tag.Compression) not in _JPEG)
 
 
-def deep_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Picture]:
+def deep_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[LoadedImage]:
     """Decode the pages of a TIFF at full depth, with the bands that are wanted.
 
     Args:
         data: the whole file.
-        source: the picture's name.
+        source: the image's name.
         options: how to read it.
 
     Yields:
-        One picture a page.
+        One image a page.
 
     Raises:
         InputError: more than four bands and none chosen, or a layout that is not supported.
@@ -84,16 +84,16 @@ def deep_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Pictu
         notes: dict[str, Any] = {}
         values = _read_bands(data, tags, options.bands)
         if options.bands is None:
-            values = _to_colours(values, tags, source, options, notes)
+            values = _to_colors(values, tags, source, options, notes)
         if len(pages) > 1:
             notes.update(frames=len(pages), frame=index)
         yield finish(values, _first(tags, Tag.Orientation), source, options, notes)
 
 
 def _check_size(tags: Tags, source: str, options: ReadOptions) -> None:
-    """Many bands must not get around the pixel limit: at most 16 a pixel of the largest picture."""
+    """Many bands must not get around the pixel limit: at most 16 a pixel of the largest image."""
     width, height = _first(tags, Tag.ImageWidth, 0), _first(tags, Tag.ImageLength, 0)
-    check_size(width, height, source, options)
+    check_image_size(width, height, source, options)
     samples, most = width * height * _first(tags, Tag.SamplesPerPixel), 16 * options.max_pixels
     if samples > most:
         raise RuntimeLimitError(
@@ -137,7 +137,7 @@ def _read_bands(data: bytes, tags: Tags, chosen: tuple[int, ...] | None) -> np.n
 
 
 def _decode(data: bytes, tags: Tags, bands: int, plane: int = 0) -> np.ndarray:
-    """`bands` interleaved samples a pixel, decoded as a gray picture `bands` times as wide."""
+    """`bands` interleaved samples a pixel, decoded as a gray image `bands` times as wide."""
     (kind, bits), width = _sample_kinds(tags)[0], tags[Tag.ImageWidth]
     gray = {
         Tag.ImageWidth: (width * bands,),
@@ -195,20 +195,20 @@ def _undo_differences(values: np.ndarray, piece_width: int) -> np.ndarray:
     return whole
 
 
-def _to_colours(
+def _to_colors(
     values: np.ndarray, tags: Tags, source: str, options: ReadOptions, notes: dict[str, Any]
 ) -> np.ndarray:
-    """RGB, RGBA or gray from all the samples of a page; in 8 bits where colours are converted."""
+    """RGB, RGBA or gray from all the samples of a page; in 8 bits where colors are converted."""
     photometric, bands = _first(tags, Tag.PhotometricInterpretation), values.shape[2]
-    colours = _COLOURS.get(photometric, bands + 1)
-    if bands not in (colours, colours + (photometric != 5)):
+    colors = _COLORS.get(photometric, bands + 1)
+    if bands not in (colors, colors + (photometric != 5)):
         raise InputError(
-            f"{bands} bands whose colours are not known (TIFF photometric {photometric})",
+            f"{bands} bands whose colors are not known (TIFF photometric {photometric})",
             where=source,
             fix=_CHOOSE,
         )
-    if bands > colours and _first(tags, Tag.ExtraSamples, 0) not in _ALPHA:
-        values, bands = values[..., :colours], colours
+    if bands > colors and _first(tags, Tag.ExtraSamples, 0) not in _ALPHA:
+        values, bands = values[..., :colors], colors
     if photometric in (0, 5):
         values, rule = to_uint8(values, options.value_range, source)
         notes.update({} if rule is None else {"depth": rule})

@@ -1,1 +1,1 @@
-"""Windows over a picture, grids of scores, and the strip-wise decode."""
+"""Windows over an image, grids of scores, and the strip-wise decode."""

@@ -1,9 +1,9 @@
 """From scores on the windows' grids to a label for every pixel, strip by strip.
 
 The plain way upsamples every window to its pixels, averages the overlaps, resizes to the
-picture's size, takes the softmax and the best query. That needs Q x H x W numbers. Up to the
+image's size, takes the softmax and the best prompt. That needs Q x H x W numbers. Up to the
 softmax all of it is linear and separable, so a tile of the result is `A @ scores @ B.T` with two
-small matrices; a running maximum and a running log-sum-exp over chunks of queries do the rest. The
+small matrices; a running maximum and a running log-sum-exp over chunks of prompts do the rest. The
 labels are those of the plain way and nothing of size Q x H x W exists.
 """
 
@@ -22,12 +22,12 @@ from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.tiles import Tiles
 from ovseg.inference.windows import WindowGrid
 
-__all__ = ["Decoded", "PictureMaps", "check_threshold", "decode", "maps"]
+__all__ = ["Decoded", "ImageMaps", "check_threshold", "decode", "maps"]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A label and a score for every pixel of a picture.
+    """A label and a score for every pixel of an image.
 
     Attributes:
         labels: (H, W) index of the class, in the smallest of uint8, int16, int32 that holds all.
@@ -44,49 +44,50 @@ def decode(
     grid: WindowGrid,
     out_size: tuple[int, int],
     *,
-    query_class: Sequence[int] | None = None,
-    kind: str = "logits",
+    prompt_class: Sequence[int] | None = None,
+    score_type: str = "logits",
     temperature: float = 1.0,
     threshold: float = 0.0,
     background: int | None = None,
     want_scores: bool = True,
-    align: str = "stretch",
-    numbers: int | None = None,
+    cell_alignment: str = "stretch",
+    max_elements: int | None = None,
 ) -> Decoded:
     """Label every pixel.
 
-    A class has the probability of its best query. Where queries tie, the first one wins.
+    A class has the probability of its best prompt. Where prompts tie, the first one wins.
 
     Args:
-        scores: scores of Q queries on the cells of the windows.
-        grid: where the windows lie in the network's picture.
+        scores: scores of Q prompts on the cells of the windows.
+        grid: where the windows lie in the network's image.
         out_size: (H, W) of the result.
-        query_class: class of each query; None: every query is a class.
-        kind: "logits" are averaged, resized and go through a softmax over all queries at every
-            pixel; "probs" are averaged and resized, and that is the result.
+        prompt_class: class of each prompt; None: every prompt is a class.
+        score_type: "logits" are averaged, resized and go through a softmax over all prompts at
+            every pixel; "probs" are averaged and resized, and that is the result.
         temperature: factor of logits inside the softmax; must be positive.
         threshold: pixels whose best probability is lower become `background`; in [0, 1].
         background: that class; None is class 0.
         want_scores: also return the probabilities.
-        align: "stretch" lays a window's cells evenly over its pixels (the published methods);
-            "exact" gives each cell `scores.patch` pixels and cuts off what was padding; "around"
-            stretches them over the window with DeCLIP's padding around it, which is cut off.
-        numbers: how many intermediate numbers to hold at a time; None chooses.
+        cell_alignment: "stretch" lays a window's cells evenly over its pixels (the published
+            methods); "exact" gives each cell `scores.patch` pixels and cuts off what was padding;
+            "around" stretches them over the window with DeCLIP's padding around it, which is cut
+            off.
+        max_elements: how many intermediate numbers to hold at a time; None chooses.
 
     Raises:
         ConfigError: a setting out of its range.
         InputError: scores that do not fit the windows or the classes.
     """
     check_threshold(threshold)
-    classes = _class_table(scores, query_class)
-    work = Tiles(scores, grid, out_size, kind, temperature, align, numbers)
+    classes = _class_table(scores, prompt_class)
+    work = Tiles(scores, grid, out_size, score_type, temperature, cell_alignment, max_elements)
     need_scores = want_scores or threshold > 0
     labels = np.empty(out_size, _label_type(int(classes.max()) + 1))
     confidence = np.empty(out_size, np.float32) if want_scores else None
     classes = classes.to(scores.device)
     for tile in work:
         best = work.reduce(tile, with_norm=need_scores)
-        label = classes[best.query]
+        label = classes[best.prompt]
         if need_scores:
             value = work.probability(best)
             if threshold > 0:
@@ -104,24 +105,24 @@ def maps(
     out_size: tuple[int, int],
     wanted: Sequence[int],
     *,
-    query_class: Sequence[int] | None = None,
-    kind: str = "logits",
+    prompt_class: Sequence[int] | None = None,
+    score_type: str = "logits",
     temperature: float = 1.0,
-    align: str = "stretch",
-    numbers: int | None = None,
+    cell_alignment: str = "stretch",
+    max_elements: int | None = None,
 ) -> Tensor:
     """Return the probability maps of some classes, as `decode` sees them.
 
     Args:
-        scores: scores of Q queries on the cells of the windows.
-        grid: where the windows lie in the network's picture.
+        scores: scores of Q prompts on the cells of the windows.
+        grid: where the windows lie in the network's image.
         out_size: (H, W) of the result.
         wanted: the classes.
-        query_class: class of each query; None: every query is a class.
-        kind: as in `decode`.
+        prompt_class: class of each prompt; None: every prompt is a class.
+        score_type: as in `decode`.
         temperature: as in `decode`.
-        align: as in `decode`.
-        numbers: as in `decode`.
+        cell_alignment: as in `decode`.
+        max_elements: as in `decode`.
 
     Returns:
         (len(wanted), H, W) float32 on the device of the scores.
@@ -130,15 +131,15 @@ def maps(
         ConfigError: a setting out of its range.
         InputError: scores that do not fit the windows or the classes.
     """
-    classes = _class_table(scores, query_class)
-    work = Tiles(scores, grid, out_size, kind, temperature, align, numbers)
+    classes = _class_table(scores, prompt_class)
+    work = Tiles(scores, grid, out_size, score_type, temperature, cell_alignment, max_elements)
     out = torch.empty(len(wanted), *out_size, device=scores.device)
-    queries = [(classes == c).nonzero().flatten().to(scores.device) for c in wanted]
+    prompts = [(classes == c).nonzero().flatten().to(scores.device) for c in wanted]
     for tile in work:
-        best = work.reduce(tile, with_norm=True) if kind == "logits" else None
-        for place, chosen in zip(out, queries, strict=True):
+        best = work.reduce(tile, with_norm=True) if score_type == "logits" else None
+        for place, chosen in zip(out, prompts, strict=True):
             value = torch.zeros(work.tile[0] * work.tile[1], device=out.device)
-            for part in chosen.split(work.queries):
+            for part in chosen.split(work.prompts):
                 values = work.values(tile, part)
                 if best is not None:
                     values = (values - best.value).exp_() / best.norm
@@ -157,10 +158,10 @@ def check_threshold(threshold: float) -> None:
         raise ConfigError(f"threshold {threshold}", where="threshold", expected="from 0 to 1")
 
 
-def _class_table(scores: ScoreGrid, query_class: Sequence[int] | None) -> Tensor:
-    table = torch.arange(scores.queries) if query_class is None else torch.tensor(query_class)
-    if len(table) != scores.queries or not len(table):
-        raise InputError(f"{len(table)} queries have a class, {scores.queries} have scores")
+def _class_table(scores: ScoreGrid, prompt_class: Sequence[int] | None) -> Tensor:
+    table = torch.arange(scores.prompts) if prompt_class is None else torch.tensor(prompt_class)
+    if len(table) != scores.prompts or not len(table):
+        raise InputError(f"{len(table)} prompts have a class, {scores.prompts} have scores")
     return table
 
 
@@ -171,11 +172,11 @@ def _label_type(classes: int) -> type[np.integer]:
 
 
 @dataclass(frozen=True)
-class PictureMaps:
-    """The scores of a picture as maps of its pixels; called with classes it gives probabilities.
+class ImageMaps:
+    """The scores of an image as maps of its pixels; called with classes it gives probabilities.
 
     Args:
-        scores: scores of Q queries on the cells of the windows.
+        scores: scores of Q prompts on the cells of the windows.
         grid: where the windows lie.
         out_size: (H, W) of the maps.
         options: further arguments of `ovseg.inference.decode.maps`.
@@ -187,33 +188,38 @@ class PictureMaps:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def query_class(self) -> Sequence[int]:
-        """(Q) class of each query."""
-        given = self.options.get("query_class")
-        return range(self.scores.queries) if given is None else given
+    def prompt_class(self) -> Sequence[int]:
+        """(Q) class of each prompt."""
+        given = self.options.get("prompt_class")
+        return range(self.scores.prompts) if given is None else given
 
     @property
     def softmax(self) -> bool:
-        """Whether a softmax over the queries follows."""
-        return self.options.get("kind", "logits") == "logits"
+        """Whether a softmax over the prompts follows."""
+        return self.options.get("score_type", "logits") == "logits"
 
     def __call__(self, classes: Sequence[int]) -> Tensor:
-        """Return probability maps (K, H, W) float32; a class has that of its best query."""
+        """Return probability maps (K, H, W) float32; a class has that of its best prompt."""
         return maps(self.scores, self.grid, self.out_size, classes, **self.options)
 
     @torch.no_grad()
     def before_softmax(self, low: int, high: int) -> Tensor:
-        """Return the resized scores (high - low, H, W) of some queries, float32.
+        """Return the resized scores (high - low, H, W) of some prompts, float32.
 
         They are multiplied by the temperature where a softmax follows.
         """
-        options = {"kind": "logits", "temperature": 1.0, "align": "stretch", "numbers": None}
+        options = {
+            "score_type": "logits",
+            "temperature": 1.0,
+            "cell_alignment": "stretch",
+            "max_elements": None,
+        }
         options |= {key: self.options[key] for key in options if key in self.options}
         work = Tiles(self.scores, self.grid, self.out_size, **options)
         out = torch.empty(high - low, *self.out_size, device=self.scores.device)
         for tile in work:
-            for start in range(low, high, work.queries):
-                stop = min(start + work.queries, high)
+            for start in range(low, high, work.prompts):
+                stop = min(start + work.prompts, high)
                 values = work.values(tile, slice(start, stop)).unflatten(1, work.tile)
                 place = slice(start - low, stop - low), *tile.place
                 out[place] = values[(slice(None), *tile.inner)]

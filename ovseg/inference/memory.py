@@ -16,19 +16,19 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 
-def within_memory(attempt: Callable[[P], T], pieces: Sequence[P], where: str, needed: int) -> T:
+def within_memory(attempt: Callable[[P], T], chunk_plan: Sequence[P], where: str, needed: int) -> T:
     """Try work in ever smaller pieces until it fits into memory.
 
     Args:
         attempt: does the work in pieces of a size.
-        pieces: the sizes, largest first.
+        chunk_plan: the sizes, largest first.
         where: what is worked on, for the message.
         needed: bytes that the work needs at least, for the message.
 
     Raises:
         RuntimeLimitError: even the smallest pieces do not fit.
     """
-    for number, size in enumerate(pieces, start=1):
+    for number, size in enumerate(chunk_plan, start=1):
         try:
             return attempt(size)
         except (RuntimeError, MemoryError) as error:
@@ -36,7 +36,7 @@ def within_memory(attempt: Callable[[P], T], pieces: Sequence[P], where: str, ne
                 raise
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if number < len(pieces):
+        if number < len(chunk_plan):
             warnings.warn("memory is short: trying again in smaller pieces", stacklevel=2)
     raise RuntimeLimitError(
         "not enough memory, not even in the smallest pieces",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Taps", "bilinear", "compose", "mean_of_windows"]
+__all__ = ["ResizeWeights", "bilinear", "chain", "window_average"]
 
 
 @dataclass(frozen=True)
-class Taps:
+class ResizeWeights:
     """A sparse matrix (n, m): row i has `weight[i, t]` in column `index[i, t]`, summed.
 
     Attributes:
@@ -49,7 +49,7 @@ class Taps:
         return used, matrix
 
 
-def bilinear(cells: int, length: int) -> Taps:
+def bilinear(cells: int, length: int) -> ResizeWeights:
     """Weights of bilinear resizing along an axis, `align_corners=False`, no antialias (torch's).
 
     Args:
@@ -69,10 +69,12 @@ def bilinear(cells: int, length: int) -> Taps:
     high = (low + 1).clamp_(max=cells - 1)
     share = (source - low).clamp_(0, 1)
     share[low == high] = 0
-    return Taps(torch.stack([low, high], 1), torch.stack([1 - share, share], 1))
+    return ResizeWeights(torch.stack([low, high], 1), torch.stack([1 - share, share], 1))
 
 
-def mean_of_windows(starts: tuple[int, ...], window: Taps, cells: int, length: int) -> Taps:
+def window_average(
+    starts: tuple[int, ...], window: ResizeWeights, cells: int, length: int
+) -> ResizeWeights:
     """Weights of the mean over windows laid along an axis.
 
     Args:
@@ -97,10 +99,10 @@ def mean_of_windows(starts: tuple[int, ...], window: Taps, cells: int, length: i
         index[rows, seen[rows]] = window.index + number * cells
         weight[rows, seen[rows]] = window.weight
         seen[rows] += 1
-    return Taps(index.flatten(1), (weight / count.view(-1, 1, 1)).flatten(1))
+    return ResizeWeights(index.flatten(1), (weight / count.view(-1, 1, 1)).flatten(1))
 
 
-def compose(outer: Taps, inner: Taps) -> Taps:
+def chain(outer: ResizeWeights, inner: ResizeWeights) -> ResizeWeights:
     """Weights of `inner` followed by `outer`."""
     weight = outer.weight.unsqueeze(-1) * inner.weight[outer.index]
-    return Taps(inner.index[outer.index].flatten(1), weight.flatten(1))
+    return ResizeWeights(inner.index[outer.index].flatten(1), weight.flatten(1))

@@ -1,4 +1,4 @@
-"""What a head says about one picture: a score for every query and every cell of the windows."""
+"""What a head says about one image: a score for every prompt and every cell of the windows."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ovseg.errors import InputError
 from ovseg.inference.windows import WindowGrid
 
 __all__ = [
-    "CleanedScores",
+    "BackgroundOverriddenScores",
     "CosineScores",
     "DenseScores",
-    "PaintedScores",
+    "MaskScores",
     "ScoreGrid",
     "best_scores",
     "join_windows",
@@ -50,31 +50,31 @@ def join_windows(values: Tensor, grid: WindowGrid) -> Tensor:
 
 
 class ScoreGrid(ABC):
-    """Scores of Q queries at the cells of all windows, read in pieces.
+    """Scores of Q prompts at the cells of all windows, read in pieces.
 
     Attributes:
-        queries: Q.
+        prompts: Q.
         shape: (rows, columns) of cells, the windows side by side.
         device: where the scores lie.
-        patch: pixels a cell spans in the network's picture; None where that is not fixed.
+        patch: pixels a cell spans in the network's image; None where that is not fixed.
     """
 
-    queries: int
+    prompts: int
     shape: tuple[int, int]
     device: torch.device
     patch: int | None
 
     @abstractmethod
-    def take(self, queries: slice | Tensor) -> Tensor:
-        """Return the scores (n, rows, columns), float32, of some queries."""
+    def scores_of(self, prompts: slice | Tensor) -> Tensor:
+        """Return the scores (n, rows, columns), float32, of some prompts."""
 
     @abstractmethod
-    def band(self, rows: Tensor, columns: Tensor) -> ScoreGrid:
+    def crop(self, rows: Tensor, columns: Tensor) -> ScoreGrid:
         """Return the scores of the given rows and columns of cells only."""
 
     def chunk(self, low: int, high: int) -> Tensor:
-        """Return the scores (high - low, rows, columns), float32, of queries low to high."""
-        return self.take(slice(low, high))
+        """Return the scores (high - low, rows, columns), float32, of prompts low to high."""
+        return self.scores_of(slice(low, high))
 
 
 class DenseScores(ScoreGrid):
@@ -87,7 +87,7 @@ class DenseScores(ScoreGrid):
 
     def __init__(self, values: Tensor, patch: int | None = None) -> None:
         self.values = values
-        self.queries = len(values)
+        self.prompts = len(values)
         self.shape = tuple(values.shape[1:])
         self.device = values.device
         self.patch = patch
@@ -99,11 +99,11 @@ class DenseScores(ScoreGrid):
         """Build from one map a window, (windows, Q, h, w)."""
         return cls(join_windows(values, grid), patch)
 
-    def take(self, queries: slice | Tensor) -> Tensor:
-        """Return the scores of some queries."""
-        return self.values[queries].float()
+    def scores_of(self, prompts: slice | Tensor) -> Tensor:
+        """Return the scores of some prompts."""
+        return self.values[prompts].float()
 
-    def band(self, rows: Tensor, columns: Tensor) -> DenseScores:
+    def crop(self, rows: Tensor, columns: Tensor) -> DenseScores:
         """Return the scores of the given rows and columns of cells only."""
         return DenseScores(self.values.index_select(1, rows).index_select(2, columns), self.patch)
 
@@ -114,30 +114,32 @@ class CosineScores(ScoreGrid):
     Args:
         features: (E, rows, columns), any length; zero vectors score 0.
         text: (Q, E) unit rows.
-        softmax: temperature of a softmax over all queries at every cell; None for plain cosines.
+        softmax: temperature of a softmax over all prompts at every cell; None for plain cosines.
         patch: see `ScoreGrid`.
     """
 
     def __init__(
         self,
         features: Tensor,
-        text: Tensor,
+        text_embeddings: Tensor,
         *,
         softmax: float | None = None,
         patch: int | None = None,
     ) -> None:
         cells = functional.normalize(features.float().permute(1, 2, 0), dim=-1)
-        self.queries = len(text)
-        padded = functional.pad(text.float(), (0, 0, 0, -self.queries % _ROWS))
+        self.prompts = len(text_embeddings)
+        padded = functional.pad(text_embeddings.float(), (0, 0, 0, -self.prompts % _ROWS))
         self._set(cells, padded, softmax, patch)
         if softmax is not None:
             self._norm = torch.full(self.shape, float("-inf"), device=self.device)
-            for low in range(0, self.queries, 256):
-                logits = self._logits(slice(low, min(low + 256, self.queries)))
+            for low in range(0, self.prompts, 256):
+                logits = self._logits(slice(low, min(low + 256, self.prompts)))
                 self._norm = torch.logaddexp(self._norm, logits.logsumexp(0))
 
-    def _set(self, cells: Tensor, text: Tensor, softmax: float | None, patch: int | None) -> None:
-        self._text, self._softmax, self._norm = text, softmax, None
+    def _set(
+        self, cells: Tensor, text_embeddings: Tensor, softmax: float | None, patch: int | None
+    ) -> None:
+        self._text, self._softmax, self._norm = text_embeddings, softmax, None
         self._unit = cells
         self.shape = tuple(cells.shape[:2])
         self.device = cells.device
@@ -145,80 +147,80 @@ class CosineScores(ScoreGrid):
         flat = cells.flatten(0, 1)
         self._cells = functional.pad(flat, (0, 0, 0, -len(flat) % _CELLS)).T
 
-    def _logits(self, queries: slice | Tensor) -> Tensor:
-        if isinstance(queries, slice):
-            text = self._text[queries.start : queries.stop + -queries.stop % _ROWS]
-            count = queries.stop - queries.start
+    def _logits(self, prompts: slice | Tensor) -> Tensor:
+        if isinstance(prompts, slice):
+            text = self._text[prompts.start : prompts.stop + -prompts.stop % _ROWS]
+            count = prompts.stop - prompts.start
         else:
-            count = len(queries)
-            text = functional.pad(self._text[queries], (0, 0, 0, -count % _ROWS))
+            count = len(prompts)
+            text = functional.pad(self._text[prompts], (0, 0, 0, -count % _ROWS))
         scores = (text @ self._cells)[:count, : self.shape[0] * self.shape[1]]
         return (scores if self._softmax is None else scores * self._softmax).unflatten(
             1, self.shape
         )
 
-    def take(self, queries: slice | Tensor) -> Tensor:
-        """Return the scores of some queries."""
-        logits = self._logits(queries)
+    def scores_of(self, prompts: slice | Tensor) -> Tensor:
+        """Return the scores of some prompts."""
+        logits = self._logits(prompts)
         return logits if self._norm is None else (logits - self._norm).exp_()
 
-    def band(self, rows: Tensor, columns: Tensor) -> CosineScores:
+    def crop(self, rows: Tensor, columns: Tensor) -> CosineScores:
         """Return the scores of the given rows and columns of cells only."""
         part = object.__new__(CosineScores)
-        part.queries = self.queries
+        part.prompts = self.prompts
         part._set(self._unit[rows][:, columns], self._text, self._softmax, self.patch)
         if self._norm is not None:
             part._norm = self._norm[rows][:, columns]
         return part
 
 
-_QUERIES_AT_A_TIME = 256
+_PROMPTS_AT_A_TIME = 256
 
 
 def best_scores(scores: ScoreGrid) -> Tensor:
-    """Return the score (rows, columns) of the best query of every cell."""
+    """Return the score (rows, columns) of the best prompt of every cell."""
     best = torch.full(scores.shape, float("-inf"), device=scores.device)
-    for low in range(0, scores.queries, _QUERIES_AT_A_TIME):
-        some = scores.chunk(low, min(low + _QUERIES_AT_A_TIME, scores.queries))
+    for low in range(0, scores.prompts, _PROMPTS_AT_A_TIME):
+        some = scores.chunk(low, min(low + _PROMPTS_AT_A_TIME, scores.prompts))
         best = torch.maximum(best, some.amax(0))
     return best
 
 
-class CleanedScores(ScoreGrid):
-    """Scores in which some queries are certain, score 1, at some cells; the others stay.
+class BackgroundOverriddenScores(ScoreGrid):
+    """Scores in which some prompts are certain, score 1, at some cells; the others stay.
 
     Args:
         scores: probabilities.
-        cells: (rows, columns) bool, where the queries are certain.
-        certain: (Q) bool, which queries.
+        cells: (rows, columns) bool, where the prompts are certain.
+        certain: (Q) bool, which prompts.
     """
 
     def __init__(self, scores: ScoreGrid, cells: Tensor, certain: Tensor) -> None:
         self.scores = scores
         self.cells = cells
         self.certain = certain.to(cells.device)
-        self.queries = scores.queries
+        self.prompts = scores.prompts
         self.shape = scores.shape
         self.device = scores.device
         self.patch = scores.patch
 
-    def take(self, queries: slice | Tensor) -> Tensor:
-        """Return the scores of some queries."""
-        changed = self.certain[queries][:, None, None] & self.cells
-        return self.scores.take(queries).masked_fill(changed, 1.0)
+    def scores_of(self, prompts: slice | Tensor) -> Tensor:
+        """Return the scores of some prompts."""
+        changed = self.certain[prompts][:, None, None] & self.cells
+        return self.scores.scores_of(prompts).masked_fill(changed, 1.0)
 
-    def band(self, rows: Tensor, columns: Tensor) -> CleanedScores:
+    def crop(self, rows: Tensor, columns: Tensor) -> BackgroundOverriddenScores:
         """Return the scores of the given rows and columns of cells only."""
         cells = self.cells.index_select(0, rows).index_select(1, columns)
-        return CleanedScores(self.scores.band(rows, columns), cells, self.certain)
+        return BackgroundOverriddenScores(self.scores.crop(rows, columns), cells, self.certain)
 
 
-class PaintedScores(ScoreGrid):
-    """Sum over masks of a query's score times the mask, computed where and when asked for.
+class MaskScores(ScoreGrid):
+    """Sum over masks of a prompt's score times the mask, computed where and when asked for.
 
     Args:
         masks: (N, rows, columns), bool or float from 0 to 1; its pixels are the cells.
-        weights: (N, Q) score of each mask for each query.
+        weights: (N, Q) score of each mask for each prompt.
     """
 
     patch = None
@@ -226,16 +228,16 @@ class PaintedScores(ScoreGrid):
     def __init__(self, masks: Tensor, weights: Tensor) -> None:
         self.masks = masks
         self.weights = weights
-        self.queries = weights.shape[1]
+        self.prompts = weights.shape[1]
         self.shape = tuple(masks.shape[1:])
         self.device = weights.device
 
-    def take(self, queries: slice | Tensor) -> Tensor:
-        """Return the scores of some queries."""
-        rows = self.weights[:, queries].T @ self.masks.flatten(1).to(self.weights)
+    def scores_of(self, prompts: slice | Tensor) -> Tensor:
+        """Return the scores of some prompts."""
+        rows = self.weights[:, prompts].T @ self.masks.flatten(1).to(self.weights)
         return rows.unflatten(1, self.shape)
 
-    def band(self, rows: Tensor, columns: Tensor) -> PaintedScores:
+    def crop(self, rows: Tensor, columns: Tensor) -> MaskScores:
         """Return the scores of the given rows and columns of cells only."""
         part = self.masks.index_select(1, rows).index_select(2, columns)
-        return PaintedScores(part.to(self.weights), self.weights)
+        return MaskScores(part.to(self.weights), self.weights)

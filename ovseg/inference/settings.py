@@ -1,4 +1,4 @@
-"""How a picture is laid before the network, and the result read: `test_cfg` of configurations."""
+"""How an image is laid before the network, and the result read: `test_cfg` of configurations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import check_threshold
-from ovseg.inference.tiles import ALIGNS
+from ovseg.inference.tiles import CELL_ALIGNMENTS
 from ovseg.inference.windows import WindowGrid, network_size, slide, whole
 from ovseg.utils.plain_data import check_keys
 
@@ -21,16 +21,16 @@ class InferenceSettings:
     """Settings of inference.
 
     Args:
-        mode: "slide" for windows, "whole" for the picture at once.
-        crop_size: side of a window, or (height, width), in pixels of the network's picture.
+        mode: "slide" for windows, "whole" for the image at once.
+        crop_size: side of a window, or (height, width), in pixels of the network's image.
         stride: distance of windows, likewise; at most the crop.
-        short_side: length that the short side of a picture gets; None leaves pictures as they are.
+        short_side: length that the short side of an image gets; None leaves images as they are.
         long_side: limit of the long side; only with `short_side`.
         window_batch: windows that go through a tower at a time.
         threshold: pixels whose best probability is lower become background; in [0, 1].
-        align: "stretch", "exact" or "around" (with that padding of the encoder), see
+        cell_alignment: "stretch", "exact" or "around" (with that padding of the encoder), see
             `ovseg.inference.decode.decode`.
-        resize: whose bilinear rule resizes pictures: "opencv", as mmcv does, or "pillow", which
+        resize: whose bilinear rule resizes images: "opencv", as mmcv does, or "pillow", which
             averages where it shrinks.
 
     Raises:
@@ -44,11 +44,15 @@ class InferenceSettings:
     long_side: int = 2048
     window_batch: int = 8
     threshold: float = 0.0
-    align: str = "stretch"
+    cell_alignment: str = "stretch"
     resize: str = "opencv"
 
     def __post_init__(self) -> None:
-        choices = {"mode": ("slide", "whole"), "align": ALIGNS, "resize": ("opencv", "pillow")}
+        choices = {
+            "mode": ("slide", "whole"),
+            "cell_alignment": CELL_ALIGNMENTS,
+            "resize": ("opencv", "pillow"),
+        }
         for name, valid in choices.items():
             if getattr(self, name) not in valid:
                 raise ConfigError(
@@ -84,7 +88,7 @@ class InferenceSettings:
         Raises:
             ConfigError: it has to be rounded, but `strict` is set.
         """
-        whole = self.mode == "whole" or self.align == "around"
+        whole = self.mode == "whole" or self.cell_alignment == "around"
         if whole or not any(side % patch for side in self.crop_size):
             return self
         crop = tuple(side + -side % patch for side in self.crop_size)
@@ -95,11 +99,11 @@ class InferenceSettings:
         return replace(self, crop_size=crop)
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the size (H', W') at which the network sees a picture of size (H, W)."""
+        """Return the size (H', W') at which the network sees an image of size (H, W)."""
         return network_size(size, self.short_side, self.long_side)
 
     def windows(self, size: tuple[int, int]) -> WindowGrid:
-        """Lay the windows over a network picture of size (H', W')."""
+        """Lay the windows over a network image of size (H', W')."""
         return slide(size, self.crop_size, self.stride) if self.mode == "slide" else whole(size)
 
 

@@ -1,4 +1,4 @@
-"""The tiles of a decode: resized scores of a rectangle, and their reduction over the queries."""
+"""The tiles of a decode: resized scores of a rectangle, and their reduction over the prompts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.inference.resample import Taps, bilinear, compose, mean_of_windows
+from ovseg.inference.resample import ResizeWeights, bilinear, chain, window_average
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.windows import WindowGrid
 from ovseg.utils.padding import margins_around
 
-__all__ = ["ALIGNS", "KINDS", "Best", "Tile", "Tiles"]
+__all__ = ["CELL_ALIGNMENTS", "SCORE_TYPES", "Best", "Tile", "Tiles"]
 
-KINDS = ("logits", "probs")
-ALIGNS = ("stretch", "exact", "around")
+SCORE_TYPES = ("logits", "probs")
+CELL_ALIGNMENTS = ("stretch", "exact", "around")
 
-_QUERIES = 32
-_CPU_NUMBERS = 1 << 18
-_GPU_NUMBERS = 1 << 25
+_PROMPTS = 32
+_CPU_ELEMENTS = 1 << 18
+_GPU_ELEMENTS = 1 << 25
 _TILE = (16, 32)
 """Tiles are multiples of this, so that equal scores stay equal through the matrix products."""
 
@@ -33,34 +33,34 @@ class Tile(NamedTuple):
     Attributes:
         place: where it lies in the result.
         inner: the part of the tile that lies inside the result.
-        band: scores of the cells that it depends on.
+        scores: scores of the cells that it depends on.
         rows: (height, cells) weights of those cells' rows.
         columns: (cells, width) weights of their columns.
     """
 
     place: tuple[slice, slice]
     inner: tuple[slice, slice]
-    band: ScoreGrid
+    scores: ScoreGrid
     rows: Tensor
     columns: Tensor
 
     def cut(self, values: Tensor) -> np.ndarray:
-        """Return values (tile height * tile width) without what stands out of the picture."""
+        """Return values (tile height * tile width) without what stands out of the image."""
         shape = len(self.rows), self.columns.shape[1]
         return values.view(shape)[self.inner].cpu().numpy()
 
 
 class Best(NamedTuple):
-    """A reduction over queries, one number a pixel of a tile.
+    """A reduction over prompts, one number a pixel of a tile.
 
     Attributes:
         value: highest score (times the temperature).
-        query: its query; the first of equal ones.
-        norm: sum of exp(score - value) over all queries; None for probabilities.
+        prompt: its prompt; the first of equal ones.
+        norm: sum of exp(score - value) over all prompts; None for probabilities.
     """
 
     value: Tensor
-    query: Tensor
+    prompt: Tensor
     norm: Tensor | None
 
 
@@ -69,7 +69,7 @@ class Tiles:
 
     Attributes:
         tile: (height, width) of all tiles; the last ones stand out of the result.
-        queries: how many queries are taken at a time.
+        prompts: how many prompts are taken at a time.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class Tiles:
         scores: ScoreGrid,
         grid: WindowGrid,
         out_size: tuple[int, int],
-        kind: str,
+        score_type: str,
         temperature: float,
-        align: str,
-        numbers: int | None,
+        cell_alignment: str,
+        max_elements: int | None,
     ) -> None:
-        _check(scores, grid, out_size, kind, temperature, align)
+        _check_decode(scores, grid, out_size, score_type, temperature, cell_alignment)
         self.scores = scores
-        self.kind = kind
-        self.factor = temperature if kind == "logits" else 1.0
+        self.score_type = score_type
+        self.factor = temperature if score_type == "logits" else 1.0
         self.out_size = out_size
         self.axes = [
-            _axis(*each, align, scores.patch)
+            _axis(*each, cell_alignment, scores.patch)
             for each in zip(
                 (grid.tops, grid.lefts),
                 grid.size,
@@ -98,11 +98,11 @@ class Tiles:
                 strict=True,
             )
         ]
-        if numbers is None:
-            numbers = _GPU_NUMBERS if scores.device.type == "cuda" else _CPU_NUMBERS
-        self.queries = min(scores.queries, _QUERIES)
-        self.tile = _tile_size(numbers // self.queries, out_size)
-        self.buffer = torch.empty(self.queries, *self.tile, device=scores.device)
+        if max_elements is None:
+            max_elements = _GPU_ELEMENTS if scores.device.type == "cuda" else _CPU_ELEMENTS
+        self.prompts = min(scores.prompts, _PROMPTS)
+        self.tile = _tile_size(max_elements // self.prompts, out_size)
+        self.buffer = torch.empty(self.prompts, *self.tile, device=scores.device)
 
     def __iter__(self) -> Iterator[Tile]:
         """Go through the tiles row by row."""
@@ -112,12 +112,12 @@ class Tiles:
         ]
         for y, inner_y, rows, row_weights in blocks[0]:
             for x, inner_x, columns, column_weights in blocks[1]:
-                band = self.scores.band(rows, columns)
-                yield Tile((y, x), (inner_y, inner_x), band, row_weights, column_weights.T)
+                crop = self.scores.crop(rows, columns)
+                yield Tile((y, x), (inner_y, inner_x), crop, row_weights, column_weights.T)
 
-    def values(self, tile: Tile, queries: slice | Tensor) -> Tensor:
-        """Return the averaged, resized scores (n, pixels) of some queries; valid until the next."""
-        cells = tile.band.take(queries)
+    def values(self, tile: Tile, prompts: slice | Tensor) -> Tensor:
+        """Return the averaged, resized scores (n, pixels) of some prompts; valid until the next."""
+        cells = tile.scores.scores_of(prompts)
         if self.factor != 1:
             cells = cells * self.factor
         count = len(cells)
@@ -127,45 +127,49 @@ class Tiles:
         return out.flatten(1)
 
     def reduce(self, tile: Tile, *, with_norm: bool) -> Best:
-        """Find the best query of every pixel, and the sum of exp(value - best) over all."""
+        """Find the best prompt of every pixel, and the sum of exp(value - best) over all."""
         pixels = self.tile[0] * self.tile[1]
         device = self.scores.device
         best = torch.full((pixels,), float("-inf"), device=device)
-        query = torch.zeros(pixels, dtype=torch.int32, device=device)
-        norm = torch.zeros(pixels, device=device) if with_norm and self.kind == "logits" else None
-        for low in range(0, self.scores.queries, self.queries):
-            high = min(low + self.queries, self.scores.queries)
+        prompt = torch.zeros(pixels, dtype=torch.int32, device=device)
+        norm = (
+            torch.zeros(pixels, device=device)
+            if with_norm and self.score_type == "logits"
+            else None
+        )
+        for low in range(0, self.scores.prompts, self.prompts):
+            high = min(low + self.prompts, self.scores.prompts)
             values = self.values(tile, slice(low, high))
             top = values.amax(0)
             better = top > best
             count = int(better.count_nonzero())
             if count:
-                query = _note_first(query, values, top, better, count, low)
+                prompt = _note_first(prompt, values, top, better, count, low)
                 top = torch.maximum(top, best)
                 if norm is not None:
                     norm *= (best - top).exp_()
                 best = top
             if norm is not None:
                 norm += values.sub_(best).exp_().sum(0)
-        return Best(best, query, norm)
+        return Best(best, prompt, norm)
 
     def probability(self, best: Best) -> Tensor:
-        """Return the probability of the best query."""
+        """Return the probability of the best prompt."""
         return best.value.clamp(0, 1) if best.norm is None else best.norm.reciprocal()
 
 
 def _note_first(
-    query: Tensor, values: Tensor, top: Tensor, better: Tensor, count: int, low: int
+    prompt: Tensor, values: Tensor, top: Tensor, better: Tensor, count: int, low: int
 ) -> Tensor:
     """Note the first row of `values` (n, P) that equals `top` (P) where it is better than before.
 
-    Rows count from `low`. Of many queries, later ones are better at few pixels: `count` tells.
+    Rows count from `low`. Of many prompts, later ones are better at few pixels: `count` tells.
     """
-    if 4 * count > len(query):
-        return torch.where(better, _first(values, top) + low, query)
+    if 4 * count > len(prompt):
+        return torch.where(better, _first(values, top) + low, prompt)
     pixels = better.nonzero().squeeze(1)
-    query[pixels] = _first(values[:, pixels], top[pixels]) + low
-    return query
+    prompt[pixels] = _first(values[:, pixels], top[pixels]) + low
+    return prompt
 
 
 def _first(values: Tensor, top: Tensor) -> Tensor:
@@ -175,20 +179,30 @@ def _first(values: Tensor, top: Tensor) -> Tensor:
     return count - (values == top).view(torch.uint8).mul_(rank).amax(0).int()
 
 
-def _check(
+def _check_decode(
     scores: ScoreGrid,
     grid: WindowGrid,
     out_size: tuple[int, int],
-    kind: str,
+    score_type: str,
     temperature: float,
-    align: str,
+    cell_alignment: str,
 ) -> None:
-    if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r}", where="kind", expected=" or ".join(KINDS))
-    if align not in ALIGNS:
-        raise ConfigError(f"unknown align {align!r}", where="align", expected=" or ".join(ALIGNS))
-    if align == "exact" and scores.patch is None:
-        raise ConfigError("these scores have no fixed patch", where="align", fix="use 'stretch'")
+    if score_type not in SCORE_TYPES:
+        raise ConfigError(
+            f"unknown score type {score_type!r}",
+            where="score_type",
+            expected=" or ".join(SCORE_TYPES),
+        )
+    if cell_alignment not in CELL_ALIGNMENTS:
+        raise ConfigError(
+            f"unknown cell alignment {cell_alignment!r}",
+            where="cell_alignment",
+            expected=" or ".join(CELL_ALIGNMENTS),
+        )
+    if cell_alignment == "exact" and scores.patch is None:
+        raise ConfigError(
+            "these scores have no fixed patch", where="cell_alignment", fix="use 'stretch'"
+        )
     if not 0 < temperature < float("inf"):
         raise ConfigError(f"temperature {temperature}", where="temperature", expected="above 0")
     if min(out_size) < 1:
@@ -206,15 +220,15 @@ def _axis(
     crop: int,
     cells: int,
     out: int,
-    align: str,
+    cell_alignment: str,
     patch: int | None,
-) -> Taps:
+) -> ResizeWeights:
     cells //= len(starts)
-    before, after = margins_around(crop) if align == "around" else (0, 0)
-    window = bilinear(cells, cells * patch if align == "exact" else before + crop + after)
+    before, after = margins_around(crop) if cell_alignment == "around" else (0, 0)
+    window = bilinear(cells, cells * patch if cell_alignment == "exact" else before + crop + after)
     seen = slice(before, before + crop)
-    window = Taps(window.index[seen], window.weight[seen])
-    return compose(bilinear(size, out), mean_of_windows(starts, window, cells, size))
+    window = ResizeWeights(window.index[seen], window.weight[seen])
+    return chain(bilinear(size, out), window_average(starts, window, cells, size))
 
 
 def _tile_size(pixels: int, out_size: tuple[int, int]) -> tuple[int, int]:
@@ -228,7 +242,7 @@ def _tile_size(pixels: int, out_size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _blocks(
-    taps: Taps, side: int, device: torch.device
+    taps: ResizeWeights, side: int, device: torch.device
 ) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
     for start in range(0, len(taps), side):
         stop = min(start + side, len(taps))

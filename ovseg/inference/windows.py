@@ -1,4 +1,4 @@
-"""Where the windows of a picture lie, and how large the network sees the picture."""
+"""Where the windows of an image lie, and how large the network sees the image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """Windows of one size in rows and columns over a picture.
+    """Windows of one size in rows and columns over an image.
 
     Attributes:
-        size: (H, W) of the network's picture in pixels.
+        size: (H, W) of the network's image in pixels.
         crop: (h, w) of every window, at most `size`.
         tops: first pixel row of each row of windows, ascending.
         lefts: first pixel column of each column of windows, ascending.
@@ -41,7 +41,7 @@ class WindowGrid:
 
 
 def whole(size: Size) -> WindowGrid:
-    """Return one window that covers the picture.
+    """Return one window that covers the image.
 
     Example:
         >>> whole((30, 40)).boxes()
@@ -54,26 +54,26 @@ def slide(size: Size, crop: Size, stride: Size) -> WindowGrid:
     """Lay windows every `stride` pixels; the last one of an axis is pushed back inside (mmseg).
 
     Args:
-        size: (H, W) of the picture.
-        crop: (h, w) of a window; clipped to the picture.
+        size: (H, W) of the image.
+        crop: (h, w) of a window; clipped to the image.
         stride: (rows, columns) between windows, at most the crop.
 
     Raises:
         ConfigError: a crop or stride below 1, or a stride above the crop, which leaves holes.
-        InputError: an empty picture.
+        InputError: an empty image.
 
     Example:
         >>> slide((448, 896), (448, 448), (224, 224)).lefts
         (0, 224, 448)
     """
     if min(size) < 1:
-        raise InputError(f"picture of {size[0]} x {size[1]} pixels", expected="at least 1 x 1")
+        raise InputError(f"image of {size[0]} x {size[1]} pixels", expected="at least 1 x 1")
     for name, values in (("crop_size", crop), ("stride", stride)):
         if min(values) < 1:
             raise ConfigError(f"{name} {values}", where=name, expected="at least 1 pixel")
     if stride[0] > crop[0] or stride[1] > crop[1]:
         raise ConfigError(
-            f"stride {stride} above the crop {crop} leaves parts of the picture unseen",
+            f"stride {stride} above the crop {crop} leaves parts of the image unseen",
             where="stride",
             expected=f"at most {crop}",
         )
@@ -86,7 +86,7 @@ def slide(size: Size, crop: Size, stride: Size) -> WindowGrid:
 
 
 def window_batches(image: Tensor, grid: WindowGrid, batch: int) -> Iterator[tuple[slice, Tensor]]:
-    """Cut the windows of a picture out, some at a time.
+    """Cut the windows of an image out, some at a time.
 
     Args:
         image: (3, H, W).
@@ -109,11 +109,11 @@ def window_batches(image: Tensor, grid: WindowGrid, batch: int) -> Iterator[tupl
 
 
 def network_size(size: Size, short_side: int | None, long_side: int = 2048) -> Size:
-    """Return the size at which the network sees a picture, the aspect ratio kept (mmcv's rule).
+    """Return the size at which the network sees an image, the aspect ratio kept (mmcv's rule).
 
     Args:
-        size: (H, W) of the picture.
-        short_side: wanted length of the short side; None keeps the picture's own size.
+        size: (H, W) of the image.
+        short_side: wanted length of the short side; None keeps the image's own size.
         long_side: limit of the long side, which wins where both cannot be had.
 
     Returns:

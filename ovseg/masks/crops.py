@@ -1,7 +1,7 @@
-"""Regions of a picture: masks to square crops whose outside is blanked.
+"""Regions of an image: masks to square crops whose outside is blanked.
 
 Source: Liang et al., "Open-Vocabulary Semantic Segmentation with Mask-adapted CLIP" (CVPR 2023),
-section 3.2, and its published code. Coordinates are pixels of the picture that the masks belong
+section 3.2, and its published code. Coordinates are pixels of the image that the masks belong
 to; boxes are half-open: (left, top, right, bottom), right and bottom exclusive.
 """
 
@@ -16,22 +16,22 @@ from torch.nn import functional
 from ovseg.errors import ConfigError, InputError
 
 __all__ = [
-    "Regions",
-    "binarise",
+    "MaskCrops",
+    "binarize",
     "cut_regions",
     "distinct_regions",
     "expand_boxes",
     "keep_flags",
     "mask_boxes",
-    "require_picture_size",
+    "require_image_size",
 ]
 
 
-class Regions(NamedTuple):
+class MaskCrops(NamedTuple):
     """Crops of one size.
 
     Attributes:
-        pixels: (K, 3, S, S) float32 in the range of the picture; bicubic resizing overshoots it.
+        pixels: (K, 3, S, S) float32 in the range of the image; bicubic resizing overshoots it.
         masks: (K, S, S) float32, what of a pixel was kept: 0 or 1, or between with matting.
     """
 
@@ -39,7 +39,7 @@ class Regions(NamedTuple):
     masks: Tensor
 
 
-def binarise(prob: Tensor, threshold: float) -> Tensor:
+def binarize(prob: Tensor, threshold: float) -> Tensor:
     """Masks (Q, h, w) bool: True strictly above the threshold; bool masks stay as they are."""
     return prob if prob.dtype == torch.bool else prob > threshold
 
@@ -73,7 +73,7 @@ def _span(line: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
-    """Stretch boxes around their centres, within the picture.
+    """Stretch boxes around their centers, within the image.
 
     Corners are truncated toward zero, then clamped, as in the published code; a ratio below 1
     leaves one pixel at least.
@@ -81,7 +81,7 @@ def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
     Args:
         boxes: (K, 4) half-open.
         ratio: factor of width and height; 1 changes nothing.
-        size: (h, w) of the picture.
+        size: (h, w) of the image.
 
     Returns:
         (K, 4) int64.
@@ -91,15 +91,15 @@ def expand_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
         [[1, 0, 7, 3]]
     """
     low, high = boxes[:, :2].double(), boxes[:, 2:].double()
-    centre, half = (low + high) * 0.5, (high - low) * ratio * 0.5
+    center, half = (low + high) * 0.5, (high - low) * ratio * 0.5
     limit = torch.tensor([size[1], size[0]], device=boxes.device)
-    first = (centre - half).long().clamp(min=0)
-    last = torch.maximum((centre + half).long(), first + (high > low).long())
+    first = (center - half).long().clamp(min=0)
+    last = torch.maximum((center + half).long(), first + (high > low).long())
     return torch.cat([first, torch.minimum(last, limit)], 1)
 
 
-def require_picture_size(masks: Tensor, image: Tensor) -> None:
-    """Refuse masks (K, h, w) of another size than the picture (3, h, w).
+def require_image_size(masks: Tensor, image: Tensor) -> None:
+    """Refuse masks (K, h, w) of another size than the image (3, h, w).
 
     Raises:
         InputError: they are.
@@ -107,7 +107,7 @@ def require_picture_size(masks: Tensor, image: Tensor) -> None:
     if masks.shape[1:] != image.shape[1:]:
         raise InputError(
             f"masks of {masks.shape[1]} x {masks.shape[2]} pixels",
-            expected=f"those of the picture, {image.shape[1]} x {image.shape[2]}",
+            expected=f"those of the image, {image.shape[1]} x {image.shape[2]}",
         )
 
 
@@ -118,21 +118,21 @@ def cut_regions(
     *,
     side: int,
     fill: Tensor,
-) -> Regions:
+) -> MaskCrops:
     """Cut regions out, blank what is outside the masks, and resize.
 
-    Blanking comes before resizing; pictures are resized by the bicubic rule without antialias,
+    Blanking comes before resizing; images are resized by the bicubic rule without antialias,
     masks by the nearest one, the aspect ratio is not kept.
 
     Args:
         image: (3, h, w) RGB of any range.
         keep: (K, h, w) what is kept of each pixel: bool, or float from 0 to 1 (matting).
-        boxes: (K, 4) half-open, not empty, within the picture.
+        boxes: (K, 4) half-open, not empty, within the image.
         side: S of the result.
-        fill: (3, 1, 1) colour of what is blank, in the range of the picture.
+        fill: (3, 1, 1) color of what is blank, in the range of the image.
 
     Raises:
-        InputError: masks of another size than the picture.
+        InputError: masks of another size than the image.
 
     Example:
         >>> image, black = torch.ones(3, 2, 2), torch.zeros(3, 1, 1)
@@ -142,7 +142,7 @@ def cut_regions(
         tensor([[1., 1.],
                 [0., 0.]])
     """
-    require_picture_size(keep, image)
+    require_image_size(keep, image)
     pixels = image.new_empty(len(keep), 3, side, side)
     masks = image.new_empty(len(keep), side, side)
     for number, (left, top, right, bottom) in enumerate(boxes.tolist()):
@@ -154,7 +154,7 @@ def cut_regions(
         masks[number] = functional.interpolate(share[None, None], (side, side), mode="nearest")[
             0, 0
         ]
-    return Regions(pixels, masks)
+    return MaskCrops(pixels, masks)
 
 
 def keep_flags(masks: Tensor, patch: int) -> Tensor:

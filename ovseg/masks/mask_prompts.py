@@ -1,4 +1,4 @@
-"""CLIP's vision transformer on pictures with blank patches, which learnt tokens may replace.
+"""CLIP's vision transformer on images with blank patches, which learnt tokens may replace.
 
 Source: Liang et al., "Open-Vocabulary Semantic Segmentation with Mask-adapted CLIP" (CVPR 2023),
 section 3.3 (mask prompt tuning), and its published code.
@@ -29,22 +29,22 @@ __all__ = [
 ]
 
 PROMPT_KEY = PROMPTS.removeprefix("visual.")
-"""Name of the prompt tensor inside a picture tower."""
+"""Name of the prompt tensor inside an image encoder."""
 
 _SPREAD = 0.02
 
 
 def region_side(tower: VitTower) -> int:
-    """Pixels of a side of the pictures that a tower was trained on.
+    """Pixels of a side of the images that a tower was trained on.
 
     Raises:
         ConfigError: the tower is no plain vision transformer, or not a square one.
     """
     if not isinstance(tower, VitTower) or tower.native_grid[0] != tower.native_grid[1]:
         raise ConfigError(
-            "this picture tower takes no mask prompts",
+            "this image encoder takes no mask prompts",
             where="backbone.model",
-            expected="a plain CLIP vision transformer with square pictures, such as ViT-B-16",
+            expected="a plain CLIP vision transformer with square images, such as ViT-B-16",
         )
     return tower.native_grid[0] * tower.patch_size
 
@@ -112,7 +112,7 @@ def check_prompts(prompts: Tensor | None, tower: VitTower, where: str | None = N
 def class_features(
     tower: VitTower, images: Tensor, keep: Tensor | None = None, prompts: Tensor | None = None
 ) -> Tensor:
-    """Embed pictures by the class token, with prompts in place of blank patches.
+    """Embed images by the class token, with prompts in place of blank patches.
 
     The first prompts stand where the patches enter, and get positions; those of depth d enter
     behind block d - 1, without. Gradients flow to prompts and tower. Of the last block only what
@@ -120,7 +120,7 @@ def class_features(
 
     Args:
         tower: a plain vision transformer.
-        images: (B, 3, S, S) normalised, of the size that the tower was trained on.
+        images: (B, 3, S, S) normalized, of the size that the tower was trained on.
         keep: (B, L) bool, False for blank patches; only with prompts.
         prompts: (depth, L or 1, D); None runs the plain tower.
 
@@ -128,7 +128,7 @@ def class_features(
         (B, E) float32, not of unit length.
 
     Raises:
-        InputError: pictures or flags of another shape.
+        InputError: images or flags of another shape.
 
     Example:
         >>> from ovseg.models.clip import build_clip
@@ -172,7 +172,7 @@ def _class_token(block: VitBlock, tokens: Tensor) -> Tensor:
     query = split_heads(block.query(normed[:, :1]), block.heads)
     key, value = (split_heads(part(normed), block.heads) for part in (block.key, block.value))
     mixed = functional.scaled_dot_product_attention(query, key, value)
-    return block.finish(tokens[:, :1], block.out(join_heads(mixed)))[:, 0]
+    return block.forward_residual_mlp(tokens[:, :1], block.out(join_heads(mixed)))[:, 0]
 
 
 def _check_images(tower: VitTower, images: Tensor) -> None:

@@ -23,33 +23,33 @@ __all__ = ["MaskProposals", "ProposalRequest", "Proposer"]
 
 @dataclass(frozen=True)
 class ProposalRequest:
-    """A picture, and what is looked for in it.
+    """An image, and what is looked for in it.
 
     Attributes:
-        image: (3, h, w) RGB in [0, 1], as the network sees it ("test size"), on its device.
-        text: (C, E) unit rows, the words.
+        image_tensor: (3, h, w) RGB in [0, 1], as the network sees it ("test size"), on its device.
+        text_embeddings: (C, E) unit rows, the words.
         clip: the encoder that they come from, for proposers that look through it.
-        vocabulary: the classes behind `text`.
-        picture: (H, W, 3) uint8 RGB, the picture at its own size; None: that of `image`.
-        batch: pictures that go through a tower at a time.
+        vocabulary: the classes behind `text_embeddings`.
+        image_np: (H, W, 3) uint8 RGB, the image at its own size; None: that of `image_tensor`.
+        batch: images that go through a tower at a time.
     """
 
-    image: Tensor
-    text: Tensor
+    image_tensor: Tensor
+    text_embeddings: Tensor
     clip: ClipEncoder
     vocabulary: Vocabulary | None
-    picture: np.ndarray | None = None
+    image_np: np.ndarray | None = None
     batch: int = 8
 
     @property
     def size(self) -> tuple[int, int]:
         """(h, w) of masks at test size."""
-        return tuple(self.image.shape[1:])
+        return tuple(self.image_tensor.shape[1:])
 
 
 @dataclass(frozen=True)
 class MaskProposals:
-    """Masks of one picture at test size; they may overlap and need not cover it.
+    """Masks of one image at test size; they may overlap and need not cover it.
 
     Attributes:
         prob: (Q, h, w) probability of belonging, float from 0 to 1; or bool for hard masks.
@@ -108,4 +108,4 @@ class Proposer(nn.Module, ABC):
 
     @abstractmethod
     def propose(self, request: ProposalRequest) -> MaskProposals:
-        """Return masks of a picture, (Q, h, w) at the size of `request.image`; Q may be 0."""
+        """Return masks of an image, (Q, h, w) at the size of `request.image`; Q may be 0."""

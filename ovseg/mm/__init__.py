@@ -16,16 +16,16 @@ import ovseg.mm.checkpoints  # noqa: E402 - takes the place of mmengine's loader
 import ovseg.mm.training  # noqa: E402, F401 - registers loops and hooks
 from ovseg.mm.backbone import ClipBackbone, ClipFeatures, ClipTokenBackbone  # noqa: E402
 from ovseg.mm.data import benchmarks  # noqa: E402
-from ovseg.mm.data.augment import PictureCrop  # noqa: E402
+from ovseg.mm.data.augment import ImageCrop  # noqa: E402
 from ovseg.mm.data.benchmarks import *  # noqa: E402, F403 - a name for each benchmark
-from ovseg.mm.data.image_folder import LoadPicture, PictureFolderDataset  # noqa: E402
+from ovseg.mm.data.image_folder import ImageFolderDataset, LoadImage  # noqa: E402
 from ovseg.mm.data.labels import LoadLabels  # noqa: E402
 from ovseg.mm.data.scenes import SceneDataset  # noqa: E402
 from ovseg.mm.metrics import OpenVocabIoUMetric  # noqa: E402
 from ovseg.mm.registered import find_registered, follow_registries  # noqa: E402
 from ovseg.mm.segmentor import OpenVocabSegmentor  # noqa: E402
 from ovseg.mm.testing.hooks import OverlayHook, TestProgressHook, WordsOnceHook  # noqa: E402
-from ovseg.mm.training.declip import AveragedWeightsHook, PackRegions, PictureRegions  # noqa: E402
+from ovseg.mm.training.declip import AveragedWeightsHook, PackRegions, RegionTransform  # noqa: E402
 from ovseg.mm.training.mask_adaptation import (  # noqa: E402
     ClipContrastiveModel,
     LoadRegion,
@@ -42,15 +42,15 @@ __all__ = [
     *HEADS,
     *REFINERS,
     *benchmarks.__all__,
-    "PictureCrop",
-    "PictureFolderDataset",
+    "ImageCrop",
+    "ImageFolderDataset",
     "AveragedWeightsHook",
     "ClipBackbone",
     "ClipFeatures",
     "ClipTokenBackbone",
     "DeepLabV2Head",
     "LoadLabels",
-    "LoadPicture",
+    "LoadImage",
     "LoadRegion",
     "ClipContrastiveModel",
     "MaskFormerModel",
@@ -62,7 +62,7 @@ __all__ = [
     "OpenVocabSegmentor",
     "OverlayHook",
     "PackRegions",
-    "PictureRegions",
+    "RegionTransform",
     "SceneDataset",
     "TestProgressHook",
     "WordsOnceHook",

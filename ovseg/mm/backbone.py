@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ovseg.errors import ConfigError
 from ovseg.mm.checkpoints import keep_hash_true, require_whole
 from ovseg.models.clip import ClipEncoder, build_clip
-from ovseg.models.image_encoder import Trunk
+from ovseg.models.image_encoder import BackboneTokens
 
 __all__ = ["ClipBackbone", "ClipFeatures", "ClipTokenBackbone"]
 
@@ -23,25 +23,25 @@ class ClipFeatures:
     """What a head needs of a batch.
 
     Attributes:
-        trunk: tokens before the last block of the picture tower.
+        backbone_tokens: tokens before the last block of the image encoder.
         clip: the encoder, which reads the last block out and embeds words.
-        size: (height, width) of the pictures in pixels, before padding.
+        size: (height, width) of the images in pixels, before padding.
     """
 
-    trunk: Trunk
+    backbone_tokens: BackboneTokens
     clip: ClipEncoder
     size: tuple[int, int]
 
 
 @MODELS.register_module()
 class ClipBackbone(nn.Module):
-    """Runs all blocks but the last of CLIP's picture tower; the head reads the last one out.
+    """Runs all blocks but the last of CLIP's image encoder; the head reads the last one out.
 
     Args:
         model: the model, as in `ovseg.models.clip.build_clip`.
         pretrained: its weights, likewise.
         clip: an encoder that is built already, in place of the other arguments.
-        capture: inner tokens that the head needs, as in `ClipEncoder.trunk`.
+        return_intermediates: inner tokens that the head needs, as in `ClipEncoder.run_backbone`.
         **options: further arguments of `build_clip`.
 
     Attributes:
@@ -54,11 +54,11 @@ class ClipBackbone(nn.Module):
         pretrained: str | Path | None = None,
         *,
         clip: ClipEncoder | None = None,
-        capture: Sequence[str] = (),
+        return_intermediates: Sequence[str] = (),
         **options: Any,
     ) -> None:
         super().__init__()
-        self.capture = tuple(capture)
+        self.return_intermediates = tuple(return_intermediates)
         self.clip = build_clip(model, pretrained, **options) if clip is None else clip
         require_whole(self)
         keep_hash_true(self.clip)
@@ -71,47 +71,48 @@ class ClipBackbone(nn.Module):
                 gives them.
 
         Raises:
-            ConfigError: the pictures are normalised already, or were not put into a batch.
+            ConfigError: the images are normalized already, or were not put into a batch.
         """
         if not isinstance(inputs, Tensor):
             raise ConfigError(
-                f"pictures come as a {type(inputs).__name__}, not as a batch",
+                f"images come as a {type(inputs).__name__}, not as a batch",
                 where="data_preprocessor",
                 expected="RGB from 0 to 255, (B, 3, H, W)",
                 fix="give the model data_preprocessor=dict(type='SegDataPreProcessor', "
                 "bgr_to_rgb=True)",
             )
-        refuse_normalised(inputs)
-        trunk = self.clip.trunk(inputs / 255, self.capture)
-        return ClipFeatures(trunk, self.clip, tuple(inputs.shape[-2:]))
+        refuse_normalized(inputs)
+        backbone_tokens = self.clip.run_backbone(inputs / 255, self.return_intermediates)
+        return ClipFeatures(backbone_tokens, self.clip, tuple(inputs.shape[-2:]))
 
 
 @MODELS.register_module()
 class ClipTokenBackbone(nn.Module):
-    """CLIP's picture tower as an ordinary backbone, to be tuned under any decode head of mmseg.
+    """CLIP's image encoder as an ordinary backbone, to be tuned under any decode head of mmseg.
 
-    Only the picture tower is kept: no words are encoded.
+    Only the image encoder is kept: no words are encoded.
 
     Args:
         model: the model, as in `ovseg.models.clip.build_clip`.
         pretrained: its weights, likewise.
-        readout: how the last block is read, one of `ovseg.models.last_block.READOUTS`.
+        attention_mode: how the last block is read, one of
+            `ovseg.models.last_block.ATTENTION_MODES`.
         **options: further arguments of `build_clip`.
 
     Attributes:
-        visual: the picture tower; all of it is trained.
+        visual: the image encoder; all of it is trained.
     """
 
     def __init__(
         self,
         model: Any,
         pretrained: str | Path | None = None,
-        readout: str = "value",
+        attention_mode: str = "value",
         **options: Any,
     ) -> None:
         super().__init__()
         clip = build_clip(model, pretrained, **options)
-        self.readout = readout
+        self.attention_mode = attention_mode
         self.visual = clip.model.visual.requires_grad_(True)
         self._tower = clip.tower
 
@@ -119,24 +120,24 @@ class ClipTokenBackbone(nn.Module):
         """Return one map of tokens (B, D, H / patch, W / patch), after the final norm.
 
         Args:
-            inputs: (B, 3, H, W) normalised, sides multiples of the patch.
+            inputs: (B, 3, H, W) normalized, sides multiples of the patch.
 
         Raises:
             InputError: other sides.
         """
-        trunk = self._tower.trunk(inputs)
-        return (self._tower.readout(trunk, self.readout).tokens,)
+        backbone_tokens = self._tower.run_backbone(inputs)
+        return (self._tower.dense_features(backbone_tokens, self.attention_mode).tokens,)
 
 
-def refuse_normalised(inputs: Tensor) -> None:
-    """Refuse pictures with negative values: somebody has taken a mean off.
+def refuse_normalized(inputs: Tensor) -> None:
+    """Refuse images with negative values: somebody has taken a mean off.
 
     Raises:
         ConfigError: there are negative values.
     """
     if inputs.numel() and float(inputs.min()) < 0:
         raise ConfigError(
-            "pictures come normalised, but CLIP's own normalisation follows",
+            "images come normalized, but CLIP's own normalization follows",
             where="data_preprocessor",
             expected="RGB from 0 to 255",
             fix="dict(type='SegDataPreProcessor', bgr_to_rgb=True), without mean and std",

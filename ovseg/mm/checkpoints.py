@@ -41,9 +41,9 @@ from ovseg.weights.read import hash_state
 from ovseg.weights.rename import to_open_clip, unwrap
 from ovseg.weights.rename_ovseg import (
     PROMPTS,
+    detect_contents,
     is_whole_model,
-    kinds_of,
-    take_clip,
+    split_clip_weights,
     take_prompts,
     warn_prompts_off,
 )
@@ -55,7 +55,7 @@ __all__ = [
     "rename_clip",
     "rename_head",
     "require_whole",
-    "take_head",
+    "split_head_weights",
 ]
 
 # "dataset_meta" must be there: without it mmseg guesses class names by their number.
@@ -159,7 +159,7 @@ def rename_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> None:
         state.update(renamed)
 
 
-def take_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[str, Tensor]:
+def split_head_weights(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[str, Tensor]:
     """Take out of a file of mask-adapted CLIP what belongs to the head; CLIP's own stays, in place.
 
     Args:
@@ -172,7 +172,7 @@ def take_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[st
     """
     if not isinstance(core, MaskAdaptedClip):
         return {}
-    whole, kinds = is_whole_model(state), kinds_of(state)
+    whole, kinds = is_whole_model(state), detect_contents(state)
     if core.prompts and "clip" in kinds and "prompts" not in kinds:
         warn_prompts_off("the checkpoint")
         core.prompts, core.mask_embedding = False, None
@@ -183,7 +183,7 @@ def take_head(state: dict[str, Tensor], core: nn.Module, prefix: str) -> dict[st
     prompts = take_prompts(state)
     if prompts is not None:
         own[PROMPTS.removeprefix("visual.")] = prompts
-    clip = take_clip(state)
+    clip = split_clip_weights(state)
     state.clear()
     # Prompts alone come with the scale that they were trained at, which nobody reads.
     state.update(clip if clip.keys() != {"logit_scale"} else {})

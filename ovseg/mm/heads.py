@@ -21,14 +21,14 @@ from ovseg.prompts.templates import load_templates
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
 
-__all__ = ["OpenVocabHead", "WholePictureHead", "merge_synonyms"]
+__all__ = ["OpenVocabHead", "WholeImageHead", "merge_synonyms"]
 
 
 class OpenVocabHead(nn.Module):
     """A head of ovseg with the face of mmseg's decode heads; subclasses name the head.
 
     The backbone must capture what the head reads: CLIP-DINOiser's trained mode under
-    `EncoderDecoder` needs `capture=["ln_2@-3"]` of `ClipBackbone`.
+    `EncoderDecoder` needs `return_intermediates=["ln_2@-3"]` of `ClipBackbone`.
 
     Under `EncoderDecoder` mmseg cuts the windows, averages full-size logits and resizes them;
     synonyms are merged at the patches. `OpenVocabSegmentor` does all of that leaner.
@@ -92,12 +92,12 @@ class OpenVocabHead(nn.Module):
             )
         return self.vocabulary
 
-    def text(self, clip: ClipEncoder) -> Tensor:
+    def text_embeddings(self, clip: ClipEncoder) -> Tensor:
         """Return the unit embeddings (Q, E) of the vocabulary; encoded at the first call."""
-        queries = self._classes().queries
-        key = (clip.weights_hash, *queries)
+        prompts = self._classes().prompts
+        key = (clip.weights_hash, *prompts)
         if self._text is None or self._text[0] != key:
-            self._text = key, TextBank(clip, self.templates).encode(queries)
+            self._text = key, TextBank(clip, self.templates).encode(prompts)
         return self._text[1]
 
     def forward(self, inputs: ClipFeatures) -> Tensor:
@@ -111,19 +111,21 @@ class OpenVocabHead(nn.Module):
             score of its best synonym.
         """
         vocabulary = self._classes()
-        text = self.text(inputs.clip).to(inputs.trunk.tokens.device)
+        text_embeddings = self.text_embeddings(inputs.clip).to(inputs.backbone_tokens.tokens.device)
         self.core.check(inputs.clip)
-        scores = self.core.patch_scores(inputs.clip, inputs.trunk, text, vocabulary)
-        if self.core.kind == "logits":
+        scores = self.core.patch_scores(
+            inputs.clip, inputs.backbone_tokens, text_embeddings, vocabulary
+        )
+        if self.core.score_type == "logits":
             scores = scores * self.core.decode_temperature
-        return merge_synonyms(scores, vocabulary.query_class, len(vocabulary.classes))
+        return merge_synonyms(scores, vocabulary.prompt_class, len(vocabulary.classes))
 
     def predict(
         self, inputs: ClipFeatures, batch_img_metas: list[dict], test_cfg: Mapping[str, Any]
     ) -> Tensor:
-        """Score the pixels: (B, K, H, W), of the size of the pictures that the backbone saw."""
+        """Score the pixels: (B, K, H, W), of the size of the images that the backbone saw."""
         scores, (height, width) = self.forward(inputs), inputs.size
-        around = inputs.clip.pad == "around"
+        around = inputs.clip.pad_mode == "around"
         left, right, top, bottom = inputs.clip.margins(inputs.size) if around else (0, 0, 0, 0)
         padded = (top + height + bottom, left + width + right)
         scores = F.interpolate(scores, padded, mode="bilinear", align_corners=False)
@@ -138,29 +140,29 @@ class OpenVocabHead(nn.Module):
         raise ConfigError(f"{type(self).__name__} has nothing to train", where="decode_head")
 
 
-class WholePictureHead(OpenVocabHead):
-    """A head that looks at the whole picture, so it works in `OpenVocabSegmentor` only."""
+class WholeImageHead(OpenVocabHead):
+    """A head that looks at the whole image, so it works in `OpenVocabSegmentor` only."""
 
     def forward(self, inputs: ClipFeatures) -> Tensor:
-        """Refuse windows without their picture.
+        """Refuse windows without their image.
 
         Raises:
             ConfigError: always.
         """
         raise ConfigError(
-            f"{self.core_type.__name__} looks at the whole picture, and EncoderDecoder gives it "
+            f"{self.core_type.__name__} looks at the whole image, and EncoderDecoder gives it "
             "windows only",
             where="model.type",
             expected="OpenVocabSegmentor",
         )
 
 
-def merge_synonyms(scores: Tensor, query_class: Sequence[int], classes: int) -> Tensor:
-    """Take the best query of every class.
+def merge_synonyms(scores: Tensor, prompt_class: Sequence[int], classes: int) -> Tensor:
+    """Take the best prompt of every class.
 
     Args:
         scores: (B, Q, h, w).
-        query_class: (Q) class of each query.
+        prompt_class: (Q) class of each prompt.
         classes: K.
 
     Returns:
@@ -170,8 +172,8 @@ def merge_synonyms(scores: Tensor, query_class: Sequence[int], classes: int) -> 
         >>> merge_synonyms(torch.tensor([1.0, 3.0, 2.0]).view(1, 3, 1, 1), (0, 0, 1), 2).flatten()
         tensor([3., 2.])
     """
-    if len(query_class) == classes:
+    if len(prompt_class) == classes:
         return scores
-    index = torch.as_tensor(query_class, device=scores.device).view(1, -1, 1, 1)
+    index = torch.as_tensor(prompt_class, device=scores.device).view(1, -1, 1, 1)
     best = scores.new_full((scores.shape[0], classes, *scores.shape[2:]), float("-inf"))
     return best.scatter_reduce(1, index.expand_as(scores), scores, "amax")

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 # What each launcher tells its processes, by the names that torch.distributed reads.
-_TOLD: dict[str, dict[str, str]] = {
+_ENV_OF_LAUNCHER: dict[str, dict[str, str]] = {
     "pytorch": {"RANK": "RANK", "WORLD_SIZE": "WORLD_SIZE", "LOCAL_RANK": "LOCAL_RANK"},
     "slurm": {
         "RANK": "SLURM_PROCID",
@@ -155,15 +155,15 @@ def process_group(config: Config, launcher: str, local_rank: int | None = None) 
 
 def _take_over(launcher: str) -> None:
     """Set the variables of torch.distributed from those of the launcher."""
-    for name, told in _TOLD[launcher].items():
-        if told not in os.environ:
+    for name, source_var in _ENV_OF_LAUNCHER[launcher].items():
+        if source_var not in os.environ:
             raise ConfigError(
-                f"{told} is not set, as {launcher} does for the processes that it starts",
+                f"{source_var} is not set, as {launcher} does for the processes that it starts",
                 where="--launcher",
                 fix="start with tools/dist_*.sh (torchrun), tools/slurm_*.sh (srun) or mpirun, "
                 "or leave --launcher out for one process",
             )
-        os.environ[name] = os.environ[told]
+        os.environ[name] = os.environ[source_var]
     os.environ.setdefault("MASTER_PORT", "29500")
     if "MASTER_ADDR" not in os.environ:
         raise ConfigError(

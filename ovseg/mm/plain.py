@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain"]
+__all__ = ["to_dict"]
 
 
-def plain(config: Any) -> Any:
+def to_dict(config: Any) -> Any:
     """Turn mmengine's mappings into dicts, at every depth, and drop the scopes it adds.
 
     Example:
-        >>> plain({"backbone": {"type": "ClipBackbone", "_scope_": "mmseg"}, "sizes": (1, 2)})
+        >>> to_dict({"backbone": {"type": "ClipBackbone", "_scope_": "mmseg"}, "sizes": (1, 2)})
         {'backbone': {'type': 'ClipBackbone'}, 'sizes': (1, 2)}
     """
     if isinstance(config, Mapping):
-        return {key: plain(value) for key, value in config.items() if key != "_scope_"}
+        return {key: to_dict(value) for key, value in config.items() if key != "_scope_"}
     if isinstance(config, (list, tuple)):
-        return type(config)(plain(value) for value in config)
+        return type(config)(to_dict(value) for value in config)
     return config

@@ -10,7 +10,7 @@ from torch import nn
 
 from ovseg.errors import ConfigError
 from ovseg.heads.base import Head, WindowHead
-from ovseg.mm.heads import OpenVocabHead, WholePictureHead
+from ovseg.mm.heads import OpenVocabHead, WholeImageHead
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
 
@@ -37,7 +37,7 @@ def find_registered(name: str) -> type[nn.Module]:
 
 
 def _add_head(name: str, core: type[Head]) -> None:
-    base = OpenVocabHead if issubclass(core, WindowHead) else WholePictureHead
+    base = OpenVocabHead if issubclass(core, WindowHead) else WholeImageHead
     doc = f"`{core.__module__}.{core.__name__}` with the face of mmseg's decode heads."
     _add(name, type(name, (base,), {"core_type": core, "__module__": "ovseg.mm", "__doc__": doc}))
 

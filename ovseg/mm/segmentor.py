@@ -14,20 +14,20 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ovseg.errors import ConfigError, PromptError
-from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalised
+from ovseg.mm.backbone import ClipBackbone, ClipFeatures, refuse_normalized
 from ovseg.mm.checkpoints import (
     refuse_left_over,
     rename_clip,
     rename_head,
     require_whole,
-    take_head,
+    split_head_weights,
 )
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.proposals.given import GivenProposer
+from ovseg.proposals.given import PrecomputedMaskProposer
 from ovseg.training.recipes import build_recipe
-from ovseg.visualize.palette import distinct_colours
+from ovseg.visualize.palette import distinct_colors
 
 __all__ = ["OpenVocabSegmentor"]
 
@@ -36,8 +36,8 @@ __all__ = ["OpenVocabSegmentor"]
 class OpenVocabSegmentor(BaseSegmentor):
     """Segments by any words: one `ovseg.pipeline.Pipeline` with the face of mmseg's segmentors.
 
-    Pictures come as mmseg's loading transforms give them, not resized: the pipeline resizes them,
-    cuts windows, decodes at the picture's own size and refines, as `ovseg segment` does. A picture
+    Images come as mmseg's loading transforms give them, not resized: the pipeline resizes them,
+    cuts windows, decodes at the image's own size and refines, as `ovseg segment` does. An image
     that the test pipeline has resized is taken as it is.
 
     Args:
@@ -51,13 +51,13 @@ class OpenVocabSegmentor(BaseSegmentor):
             all. Checkpoints do not hold what the recipe leaves frozen.
         data_preprocessor: must leave RGB from 0 to 255; that is the default.
         pretrained: weights in place of `backbone.pretrained`.
-        precision: "fp32", "bf16" or "fp16", of the picture tower.
+        precision: "fp32", "bf16" or "fp16", of the image encoder.
         keep_logits: also return `seg_logits`, (K, H, W) log probabilities, which test-time
-            augmentation needs. They take K * H * W * 4 bytes a picture.
+            augmentation needs. They take K * H * W * 4 bytes an image.
         init_cfg: for mmseg's tools.
 
     Raises:
-        ConfigError: a setting that the pipeline does not know, or a preprocessor that normalises.
+        ConfigError: a setting that the pipeline does not know, or a preprocessor that normalizes.
         CheckpointError: the weights cannot be had.
         PromptError: the vocabulary cannot be used.
     """
@@ -89,20 +89,22 @@ class OpenVocabSegmentor(BaseSegmentor):
         }
         if pretrained is not None:
             spec["backbone"] = {**backbone, "pretrained": pretrained}
-        self.pipeline = build_pipeline(plain(spec), precision=precision)
-        self.backbone = ClipBackbone(clip=self.pipeline.clip, capture=self.pipeline.head.capture)
+        self.pipeline = build_pipeline(to_dict(spec), precision=precision)
+        self.backbone = ClipBackbone(
+            clip=self.pipeline.clip, return_intermediates=self.pipeline.head.return_intermediates
+        )
         head = MODELS.get(decode_head["type"])
-        self.decode_head = head(core=self.pipeline.head, templates=plain(templates))
+        self.decode_head = head(core=self.pipeline.head, templates=to_dict(templates))
         self.refiner = self.pipeline.refiner
         if self.refiner is not None:
             require_whole(self.refiner)
         self.keep_logits = keep_logits
-        self.recipe = build_recipe(plain(train_cfg)) if train_cfg else None
+        self.recipe = build_recipe(to_dict(train_cfg)) if train_cfg else None
         if self.recipe is not None:
             self.backbone.requires_grad_(False)
             self.recipe.prepare(self.pipeline.clip, self.pipeline.head)
         if vocabulary is not None:
-            self.set_vocabulary(plain(vocabulary))
+            self.set_vocabulary(to_dict(vocabulary))
         self.register_load_state_dict_pre_hook(_fit_checkpoint)
         self.register_load_state_dict_post_hook(_forget_words)
 
@@ -113,15 +115,15 @@ class OpenVocabSegmentor(BaseSegmentor):
             PromptError: the vocabulary cannot be used.
             ConfigError: there is a threshold, but no background class for what is below it.
         """
-        words = Vocabulary.parse(vocabulary)
-        if self.pipeline.settings.threshold > 0 and words.background is None:
+        parsed_vocabulary = Vocabulary.parse(vocabulary)
+        if self.pipeline.settings.threshold > 0 and parsed_vocabulary.background is None:
             raise ConfigError(
                 f"a threshold of {self.pipeline.settings.threshold}, and no background class",
                 where="model.test_cfg.threshold",
-                expected="a class labelled background, which pixels below the threshold get",
+                expected="a class labeled background, which pixels below the threshold get",
                 fix="choose a vocabulary with one, or set the threshold to 0",
             )
-        self.decode_head.vocabulary = words
+        self.decode_head.vocabulary = parsed_vocabulary
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -148,13 +150,13 @@ class OpenVocabSegmentor(BaseSegmentor):
 
     @property
     def dataset_meta(self) -> dict[str, Any]:
-        """Class names and colours, for mmseg's visualisation; those of the vocabulary.
+        """Class names and colors, for mmseg's visualization; those of the vocabulary.
 
         mmseg assigns what a checkpoint says, or Cityscapes' names where none does. An
         open-vocabulary model is named by its vocabulary alone, so that is not taken over.
         """
         classes = self.vocabulary.classes
-        palette = [list(colour) for colour in distinct_colours(len(classes))]
+        palette = [list(color) for color in distinct_colors(len(classes))]
         return {"classes": classes, "palette": palette}
 
     @dataset_meta.setter
@@ -177,38 +179,38 @@ class OpenVocabSegmentor(BaseSegmentor):
 
         Args:
             inputs: (N, 3, H, W) RGB from 0 to 255.
-            data_samples: one a picture; `ori_shape`, padding and flip are heeded.
+            data_samples: one an image; `ori_shape`, padding and flip are heeded.
 
         Returns:
             The data samples with `pred_sem_seg`, (1, H, W) int64 at `ori_shape`, and with
             `keep_logits` also `seg_logits`, (K, H, W) float32.
 
         Raises:
-            ConfigError: the pictures are normalised.
+            ConfigError: the images are normalized.
             PromptError: there is no vocabulary.
-            InputError: masks of the ground truth that are of another size than the picture.
+            InputError: masks of the ground truth that are of another size than the image.
         """
-        refuse_normalised(inputs)
+        refuse_normalized(inputs)
         samples = data_samples or [SegDataSample() for _ in range(len(inputs))]
-        for picture, sample in zip(inputs, samples, strict=True):
-            self._predict_one(picture, sample)
+        for image, sample in zip(inputs, samples, strict=True):
+            self._predict_one(image, sample)
         return samples
 
-    def _predict_one(self, picture: Tensor, sample: SegDataSample) -> None:
+    def _predict_one(self, raw_image: Tensor, sample: SegDataSample) -> None:
         meta = sample.metainfo
-        picture = _without_padding(picture, meta)
-        size = tuple(meta.get("ori_shape", picture.shape[1:]))[:2]
-        image, pixels = picture / 255, None
-        if tuple(picture.shape[1:]) == size:
-            pixels = picture.round().byte().permute(1, 2, 0).cpu().numpy()
+        raw_image = _without_padding(raw_image, meta)
+        size = tuple(meta.get("ori_shape", raw_image.shape[1:]))[:2]
+        image, pixels = raw_image / 255, None
+        if tuple(raw_image.shape[1:]) == size:
+            pixels = raw_image.round().byte().permute(1, 2, 0).cpu().numpy()
             image = self.pipeline.prepare(pixels)
         source = getattr(self.pipeline.head, "source", None)
-        if isinstance(source, GivenProposer) and source.wants_truth:
-            source.give(_truth(sample))
+        if isinstance(source, PrecomputedMaskProposer) and source.uses_ground_truth:
+            source.set_masks(_truth(sample))
         found = self.pipeline.predict(
-            image, self.vocabulary, size, picture=pixels, want_scores=False
+            image, self.vocabulary, size, image_np=pixels, want_scores=False
         )
-        labels = torch.from_numpy(found.labels.astype("int64"))[None].to(picture.device)
+        labels = torch.from_numpy(found.labels.astype("int64"))[None].to(raw_image.device)
         sample.pred_sem_seg = PixelData(data=_unflip(labels, meta))
         if self.keep_logits:
             maps = self.pipeline.probabilities(image, self.vocabulary, size, pixels)
@@ -216,11 +218,11 @@ class OpenVocabSegmentor(BaseSegmentor):
             sample.seg_logits = PixelData(data=_unflip(logits, meta))
 
     def extract_feat(self, inputs: Tensor) -> ClipFeatures:
-        """Run all blocks but the last on pictures (N, 3, H, W), RGB from 0 to 255."""
+        """Run all blocks but the last on images (N, 3, H, W), RGB from 0 to 255."""
         return self.backbone(inputs)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Score the pixels (N, K, H, W) of pictures as one window each."""
+        """Score the pixels (N, K, H, W) of images as one window each."""
         return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, None)
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
@@ -252,35 +254,35 @@ class OpenVocabSegmentor(BaseSegmentor):
 
         Args:
             inputs: (N, 3, H, W) RGB from 0 to 255.
-            data_samples: what the recipe's data set tells of each picture.
+            data_samples: what the recipe's data set tells of each image.
 
         Raises:
-            ConfigError: there is no recipe, or the pictures are normalised.
+            ConfigError: there is no recipe, or the images are normalized.
         """
         if self.recipe is None:
             return self.decode_head.loss(inputs, data_samples)
-        refuse_normalised(inputs)
+        refuse_normalized(inputs)
         return self.recipe.losses(
             self.pipeline.clip, self.pipeline.head, inputs / 255, data_samples
         )
 
 
-def _without_padding(picture: Tensor, meta: Mapping[str, Any]) -> Tensor:
+def _without_padding(image: Tensor, meta: Mapping[str, Any]) -> Tensor:
     """Cut off what mmseg's preprocessor or its padding transform has added."""
     padding = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
     left, right, top, bottom = (int(side) for side in padding)
-    return picture[:, top : picture.shape[1] - bottom, left : picture.shape[2] - right]
+    return image[:, top : image.shape[1] - bottom, left : image.shape[2] - right]
 
 
 def _truth(sample: SegDataSample) -> Tensor:
-    """Labels (H, W) of a picture, flipped as the picture is.
+    """Labels (H, W) of an image, flipped as the image is.
 
     Raises:
         ConfigError: it has none.
     """
     if "gt_sem_seg" not in sample:
         raise ConfigError(
-            "masks of the ground truth, and the pictures have no labels",
+            "masks of the ground truth, and the images have no labels",
             where="model.decode_head.proposer.masks",
             fix="evaluate on a data set with labels, or choose another source of masks",
         )
@@ -288,7 +290,7 @@ def _truth(sample: SegDataSample) -> Tensor:
 
 
 def _unflip(maps: Tensor, meta: Mapping[str, Any]) -> Tensor:
-    """Turn a result (C, H, W) of a flipped picture back."""
+    """Turn a result (C, H, W) of a flipped image back."""
     if not meta.get("flip"):
         return maps
     return maps.flip({"horizontal": 2, "vertical": 1}[meta["flip_direction"]])
@@ -298,7 +300,7 @@ def _fit_checkpoint(
     model: OpenVocabSegmentor, state: dict[str, Tensor], prefix: str, *_: Any
 ) -> None:
     head = f"{prefix}decode_head.core."
-    own = take_head(state, model.pipeline.head, head)
+    own = split_head_weights(state, model.pipeline.head, head)
     rename_clip(state, model.backbone.clip, f"{prefix}backbone.clip.")
     rename_head(state, model.pipeline.head, head)
     state.update(own)

@@ -30,7 +30,7 @@ def pick_activation(
         trained_quick: whether the weights were trained with QuickGELU; None where unknown.
 
     Returns:
-        (activation of the picture tower, whether the text tower has QuickGELU). The first is
+        (activation of the image encoder, whether the text encoder has QuickGELU). The first is
         "model" where nothing is to be changed.
 
     Raises:
@@ -57,7 +57,7 @@ def pick_activation(
 
 
 def set_activation(visual: nn.Module, name: str) -> None:
-    """Replace every GELU of a picture tower; "model" leaves it as it is.
+    """Replace every GELU of an image encoder; "model" leaves it as it is.
 
     Raises:
         ConfigError: the tower has no GELU.
@@ -72,7 +72,7 @@ def set_activation(visual: nn.Module, name: str) -> None:
     ]
     if not places:
         raise ConfigError(
-            f"this picture tower has no GELU to replace by {name}",
+            f"this image encoder has no GELU to replace by {name}",
             where="act_layer",
             expected="model",
         )
@@ -81,7 +81,7 @@ def set_activation(visual: nn.Module, name: str) -> None:
 
 
 def set_norm_eps(visual: nn.Module, eps: float) -> None:
-    """Set the epsilon of every layer norm of a picture tower.
+    """Set the epsilon of every layer norm of an image encoder.
 
     Raises:
         ConfigError: not a positive number.

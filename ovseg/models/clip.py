@@ -1,4 +1,4 @@
-"""CLIP as this package uses it: pictures to patch features, words to vectors of the same space."""
+"""CLIP as this package uses it: images to patch features, words to vectors of the same space."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.models.activations import pick_activation, set_activation, set_norm_eps
-from ovseg.models.clip_weights import load_clip_file, load_picture_tower
+from ovseg.models.clip_weights import load_clip_file, load_image_encoder
 from ovseg.models.encoder_for import tower_for
-from ovseg.models.image_encoder import Dense, Trunk, VisionTower, dtype_of, number_format
+from ovseg.models.image_encoder import BackboneTokens, Dense, VisionTower, dtype_of, number_format
 from ovseg.models.model_config import build_model, read_model_config, resolve_normalization
 from ovseg.models.text_encoder import TextTower
 from ovseg.utils.padding import margins_around
@@ -24,22 +24,23 @@ from ovseg.weights.load import TOWERS
 from ovseg.weights.read import hash_state, is_torchscript, sha256
 from ovseg.weights.sources import find_weights
 
-PADS = ("before", "after", "around")
+PAD_MODES = ("before", "after", "around")
 
 
 class ClipEncoder(nn.Module):
     """Both towers of a CLIP model.
 
-    The picture tower runs in the chosen precision; the text tower stays in float32, because text
+    The image encoder runs in the chosen precision; the text encoder stays in float32, because text
     banks are computed once, cached and shared between precisions. Features come out in float32.
 
     Attributes:
         model: the model of open_clip.
-        tower: its picture tower as trunk and read-out.
+        tower: its image encoder as backbone and read-out.
         name: name of the model.
         mean: (3,) mean of RGB in [0, 1]; `std` likewise.
-        pad: "before" pads right and below with black pixels, "after" with zeros of the normalised
-            picture; "around" is DeCLIP's: such zeros on all sides, to multiples of 16 pixels.
+        pad_mode: "before" pads right and below with black pixels, "after" with zeros of the
+            normalized image; "around" is DeCLIP's: such zeros on all sides, to multiples of 16
+            pixels.
         weights_hash: SHA-256 of the weights.
     """
 
@@ -50,19 +51,21 @@ class ClipEncoder(nn.Module):
         text_cfg: Mapping[str, Any],
         name: str = "custom",
         normalization: tuple[Sequence[float], Sequence[float]],
-        pad: str = "before",
+        pad_mode: str = "before",
         position_rule: str = "size",
         weights_hash: str = "",
         towers: str = "both",
     ) -> None:
         super().__init__()
-        if pad not in PADS:
-            raise ConfigError(f"pad {pad!r}", where="pad", expected=", ".join(PADS))
+        if pad_mode not in PAD_MODES:
+            raise ConfigError(
+                f"pad mode {pad_mode!r}", where="pad_mode", expected=", ".join(PAD_MODES)
+            )
         self.model = model
         self.tower: VisionTower = tower_for(model.visual, position_rule)
         self.text = TextTower(model, text_cfg)
         self.name = name
-        self.pad = pad
+        self.pad_mode = pad_mode
         self.weights_hash = weights_hash
         self.towers = towers
         mean, std = (torch.tensor(values, dtype=torch.float32) for values in normalization)
@@ -86,7 +89,7 @@ class ClipEncoder(nn.Module):
 
     @property
     def context_length(self) -> int:
-        """Tokens that the text tower takes at most."""
+        """Tokens that the text encoder takes at most."""
         return self.text.context_length
 
     @property
@@ -96,16 +99,16 @@ class ClipEncoder(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the picture tower."""
+        """Number format of the image encoder."""
         return dtype_of(self.model.visual)
 
     @property
     def text_dtype(self) -> torch.dtype:
-        """Number format of the text tower."""
+        """Number format of the text encoder."""
         return self.text.dtype
 
     def to_precision(self, precision: str) -> ClipEncoder:
-        """Cast the picture tower, in place.
+        """Cast the image encoder, in place.
 
         Args:
             precision: "fp32", "bf16" or "fp16".
@@ -117,7 +120,7 @@ class ClipEncoder(nn.Module):
         return self
 
     def pad_and_normalize(self, images: Tensor) -> Tensor:
-        """Normalise pictures and bring their sides to multiples of the patch, as `pad` says.
+        """Normalize images and bring their sides to multiples of the patch, as `pad_mode` says.
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], on any device.
@@ -134,57 +137,63 @@ class ClipEncoder(nn.Module):
             )
         margin = self.margins(tuple(images.shape[-2:]))
         images = images.to(self.mean)
-        if self.pad == "before":
+        if self.pad_mode == "before":
             images = functional.pad(images, margin)
         images = (images - self.mean) / self.std
-        if self.pad != "before":
+        if self.pad_mode != "before":
             images = functional.pad(images, margin)
         # A multiple of 16 need not be one of the patch: what is left over at the end is not seen.
         height, width = (side - side % self.patch_size for side in images.shape[-2:])
         return images[..., :height, :width]
 
     def margins(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Pixels that padding adds left, right, above and below a picture of (H, W)."""
-        if self.pad == "around":
+        """Pixels that padding adds left, right, above and below an image of (H, W)."""
+        if self.pad_mode == "around":
             above_below, left_right = (margins_around(side) for side in size)
             return *left_right, *above_below
         return 0, -size[1] % self.patch_size, 0, -size[0] % self.patch_size
 
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
-        """Everything before the last block of the picture tower.
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
+        """Everything before the last block of the image encoder.
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], any size.
-            capture: inner tokens to keep, for example "ln_2@-3"; see `VisionTower.trunk`.
+            return_intermediates: inner tokens to keep, for example "ln_2@-3"; see
+                `VisionTower.run_backbone`.
 
         Raises:
-            ConfigError: an unknown capture.
+            ConfigError: an unknown intermediate.
             InputError: another shape.
         """
-        return replace(self.tower.trunk(self.pad_and_normalize(images), capture), images=images)
+        return replace(
+            self.tower.run_backbone(self.pad_and_normalize(images), return_intermediates),
+            images=images,
+        )
 
-    def readout(self, trunk: Trunk, name: str, **options: Any) -> Dense:
-        """Patch features by one of the `READOUTS`; options as for `VisionTower.readout`."""
-        return self.tower.readout(trunk, name, **options)
+    def dense_features(self, backbone_tokens: BackboneTokens, name: str, **options: Any) -> Dense:
+        """Patch features by an attention mode; options as for `VisionTower.dense_features`."""
+        return self.tower.dense_features(backbone_tokens, name, **options)
 
     def encode_image(self, images: Tensor) -> Tensor:
-        """Global embedding (B, E) of pictures (B, 3, H, W) in [0, 1], not normalised."""
-        return self.tower.pooled(self.trunk(images))
+        """Global embedding (B, E) of images (B, 3, H, W) in [0, 1], not normalized."""
+        return self.tower.pooled(self.run_backbone(images))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, context length) of prompts."""
         return self.text.tokenize(texts)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Embedding (N, E) float32 of token ids (N, L), not normalised.
+        """Embedding (N, E) float32 of token ids (N, L), not normalized.
 
         Raises:
-            CheckpointError: the weights hold no text tower.
+            CheckpointError: the weights hold no text encoder.
             PromptError: more tokens than the context length.
         """
         if self.towers == "vision":
             raise CheckpointError(
-                "the weights of this encoder hold no text tower",
+                "the weights of this encoder hold no text encoder",
                 where=self.name,
                 fix="load a file with both towers to encode words",
             )
@@ -198,7 +207,7 @@ def build_clip(
     act_layer: str = "model",
     ln_eps: float | None = None,
     normalization: str | tuple[Sequence[float], Sequence[float]] = "model",
-    pad: str = "before",
+    pad_mode: str = "before",
     position_rule: str = "size",
     precision: str = "fp32",
     device: str | torch.device = "cpu",
@@ -213,21 +222,21 @@ def build_clip(
             `read_model_config`.
         pretrained: a tag of open_clip ("openai"), "asset:NAME", a file, "hf-hub:OWNER/NAME" or a
             URL; None leaves random weights.
-        act_layer: activation of the picture tower: "model", "gelu", "quick_gelu" or "gelu_tanh".
+        act_layer: activation of the image encoder: "model", "gelu", "quick_gelu" or "gelu_tanh".
             "model" checks that the weights were trained with it, where that is known. The text
-            tower always has the activation that its weights were trained with.
-        ln_eps: epsilon of every layer norm of the picture tower; None keeps the model's own.
+            encoder always has the activation that its weights were trained with.
+        ln_eps: epsilon of every layer norm of the image encoder; None keeps the model's own.
         normalization: "model", "clip", "imagenet", "half" or (mean, std).
-        pad: padding to multiples of the patch "before" or "after" normalising, or "around"; see
-            `ClipEncoder`.
+        pad_mode: padding to multiples of the patch "before" or "after" normalizing, or "around";
+            see `ClipEncoder`.
         position_rule: "size", "plus_0.1" or "antialias"; see `resize_positions`.
-        precision: "fp32", "bf16" or "fp16", of the picture tower.
+        precision: "fp32", "bf16" or "fp16", of the image encoder.
         device: where the encoder goes.
         towers: what the weights must hold, "both", "vision" or "text"; the other tower stays
             random.
-        tuned: weights of the picture tower that replace those of `pretrained`: as `pretrained`, but
+        tuned: weights of the image encoder that replace those of `pretrained`: as `pretrained`, but
             a file that holds exactly this tower (names under `visual.`) and nothing else. So what
-            fine-tuning changed is kept without a copy of the text tower.
+            fine-tuning changed is kept without a copy of the text encoder.
         check_finite: refuse weights with NaN or infinite values.
 
     Raises:
@@ -248,7 +257,7 @@ def build_clip(
     if path is not None and is_torchscript(path):
         vision_act, text_quick = pick_activation(act_layer, config, True)
     whole = path is not None and towers == "both"
-    clip = build_model(config, text_quick, initialise=not whole)
+    clip = build_model(config, text_quick, initialize=not whole)
     set_activation(clip.visual, vision_act)
     if ln_eps is not None:
         set_norm_eps(clip.visual, ln_eps)
@@ -259,7 +268,7 @@ def build_clip(
         digest = sha256(path)
     if tuned is not None:
         path = find_weights(tuned, config.name).local()
-        load_picture_tower(clip, path, config.name, position_rule, check_finite)
+        load_image_encoder(clip, path, config.name, position_rule, check_finite)
         digest = hashlib.sha256(f"{digest} {sha256(path)}".encode()).hexdigest()
     stated = (source.preprocess_cfg if source else {}) | config.preprocess_cfg
     encoder = ClipEncoder(
@@ -267,7 +276,7 @@ def build_clip(
         text_cfg=config.model_cfg["text_cfg"],
         name=config.name,
         normalization=resolve_normalization(normalization, stated),
-        pad=pad,
+        pad_mode=pad_mode,
         position_rule=position_rule,
         weights_hash=digest,
         towers=towers,

@@ -14,7 +14,7 @@ from ovseg.weights.load import load_strict
 from ovseg.weights.read import read_state_dict
 from ovseg.weights.rename import to_open_clip
 
-__all__ = ["load_clip_file", "load_picture_tower", "suggest_model"]
+__all__ = ["load_clip_file", "load_image_encoder", "suggest_model"]
 
 
 def load_clip_file(
@@ -38,28 +38,28 @@ def load_clip_file(
     Raises:
         CheckpointError: the file cannot be read, or names or shapes do not fit.
     """
-    _load(clip, _read(clip, path, check_finite), path, name, position_rule, towers)
+    _load(clip, _read_renamed(clip, path, check_finite), path, name, position_rule, towers)
 
 
-def load_picture_tower(
+def load_image_encoder(
     clip: nn.Module,
     path: Path,
     name: str,
     position_rule: str = "size",
     check_finite: bool = True,
 ) -> None:
-    """Copy a picture tower over that of a model, from a file that holds nothing else.
+    """Copy an image encoder over that of a model, from a file that holds nothing else.
 
     Arguments are those of `load_clip_file`.
 
     Raises:
         CheckpointError: as there, or the file holds more.
     """
-    state = _read(clip, path, check_finite)
+    state = _read_renamed(clip, path, check_finite)
     beside = sorted(key for key in state if not key.startswith("visual."))
     if beside:
         raise CheckpointError(
-            f"{len(beside)} tensors beside the picture tower: {', '.join(beside[:3])}",
+            f"{len(beside)} tensors beside the image encoder: {', '.join(beside[:3])}",
             where=path,
             expected="names under visual. only",
             fix="give a whole model as backbone.pretrained instead of backbone.tuned",
@@ -67,7 +67,7 @@ def load_picture_tower(
     _load(clip, state, path, name, position_rule, "vision")
 
 
-def _read(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, Tensor]:
+def _read_renamed(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, Tensor]:
     """Weights of a file by the model's names."""
     state = read_state_dict(path, check_finite=check_finite)
     return to_open_clip(state, set(clip.state_dict()))
@@ -96,11 +96,11 @@ _FROM_TIMM = {
     (1024, 24, 577): "EVA02-L-14-336",
     (1152, 27, 729): "ViT-SO400M-14-SigLIP-384",
 }
-"""Models of open_clip whose picture towers are timm's: by width, blocks and rows of positions."""
+"""Models of open_clip whose image encoders are timm's: by width, blocks and rows of positions."""
 
 
 def suggest_model(state: Mapping[str, Tensor], names: Iterable[str]) -> str | None:
-    """Name of an open_clip model whose picture tower has the shapes of a state dict.
+    """Name of an open_clip model whose image encoder has the shapes of a state dict.
 
     Args:
         state: names and tensors, with open_clip's names: a plain CLIP vision transformer, EVA02 or

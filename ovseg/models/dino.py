@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import CheckpointError, ConfigError, InputError
-from ovseg.models.image_encoder import Trunk, dtype_of, number_format, to_map
+from ovseg.models.image_encoder import BackboneTokens, dtype_of, number_format, to_map
 from ovseg.models.model_config import resolve_normalization
 from ovseg.models.position_embedding import check_rule, fit_positions, resize_positions
 from ovseg.weights.download import TIMM_FILES, Weights
@@ -92,7 +92,7 @@ class DinoEncoder(nn.Module):
         return self
 
     def pad_and_normalize(self, images: Tensor) -> Tensor:
-        """Pad pictures with black right and below to multiples of the patch, then normalise them.
+        """Pad images with black right and below to multiples of the patch, then normalize them.
 
         Args:
             images: (B, 3, H, W) RGB in [0, 1], on any device.
@@ -108,7 +108,7 @@ class DinoEncoder(nn.Module):
         margin = (0, -width % self.patch_size, 0, -height % self.patch_size)
         return (functional.pad(images.to(self.mean), margin) - self.mean) / self.std
 
-    def trunk(self, images: Tensor) -> Trunk:
+    def run_backbone(self, images: Tensor) -> BackboneTokens:
         """Run all blocks but the last.
 
         Args:
@@ -128,7 +128,7 @@ class DinoEncoder(nn.Module):
         tokens = model.norm_pre(tokens)
         for block in model.blocks[:-1]:
             tokens = block(tokens)
-        return Trunk(tokens, grid)
+        return BackboneTokens(tokens, grid)
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
         return resize_positions(
@@ -139,11 +139,11 @@ class DinoEncoder(nn.Module):
             prefix=_position_prefix(self.model),
         )
 
-    def read(self, trunk: Trunk, part: str) -> Tensor:
+    def read(self, backbone_tokens: BackboneTokens, part: str) -> Tensor:
         """Read patch features out of the last block.
 
         Args:
-            trunk: what `trunk` returned.
+            backbone_tokens: what `run_backbone` returned.
             part: "q", "k" or "v" of the last block, heads one after the other, as its linear layer
                 gives them (bias included, not scaled); "out" is the output of the network, the
                 final norm included.
@@ -158,17 +158,17 @@ class DinoEncoder(nn.Module):
             raise ConfigError(f"unknown part {part!r}", expected=", ".join(PARTS))
         last, prefix = self.model.blocks[-1], self.model.num_prefix_tokens
         if part == "out":
-            found = self.model.norm(last(trunk.tokens))[:, prefix:]
+            found = self.model.norm(last(backbone_tokens.tokens))[:, prefix:]
         else:
             qkv, index = last.attn.qkv, PARTS.index(part)
             bias = None if qkv.bias is None else qkv.bias.chunk(3)[index]
-            normed = last.norm1(trunk.tokens[:, prefix:])
+            normed = last.norm1(backbone_tokens.tokens[:, prefix:])
             found = functional.linear(normed, qkv.weight.chunk(3)[index], bias)
-        return to_map(found, trunk.grid)
+        return to_map(found, backbone_tokens.grid)
 
     def forward(self, images: Tensor, part: str = "v") -> Tensor:
-        """Patch features (B, C, h, w) of pictures (B, 3, H, W) in [0, 1]; see `read`."""
-        return self.read(self.trunk(images), part)
+        """Patch features (B, C, h, w) of images (B, 3, H, W) in [0, 1]; see `read`."""
+        return self.read(self.run_backbone(images), part)
 
 
 def build_dino(

@@ -1,4 +1,4 @@
-"""Which face fits which picture tower of open_clip."""
+"""Which face fits which image encoder of open_clip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tower_for(visual: nn.Module, position_rule: str = "size") -> VisionTower:
         if getattr(visual.trunk, "attn_pool", None) is not None:
             return SiglipTower(visual, position_rule)
     raise ConfigError(
-        f"no patch features from a picture tower of type {type(visual).__name__}",
+        f"no patch features from an image encoder of type {type(visual).__name__}",
         where="model",
         expected="a CLIP vision transformer or ResNet, EVA02 or SigLIP",
     )

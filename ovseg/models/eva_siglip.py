@@ -1,4 +1,4 @@
-"""Picture towers that open_clip takes from timm: EVA02 and SigLIP."""
+"""Image towers that open_clip takes from timm: EVA02 and SigLIP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.models.image_encoder import Trunk, VisionTower, dtype_of, parse_capture, run_blocks
+from ovseg.models.image_encoder import (
+    BackboneTokens,
+    VisionTower,
+    dtype_of,
+    parse_intermediates,
+    run_blocks,
+)
 from ovseg.models.position_embedding import resize_positions
 
 
@@ -53,15 +59,15 @@ class EvaLastBlock:
         branch = self.block.attn.proj(self.block.attn.norm(mixed))
         return branch if self.block.gamma_1 is None else self.block.gamma_1 * branch
 
-    def keys_out(self, keys: Tensor) -> Tensor:
+    def project_keys(self, keys: Tensor) -> Tensor:
         """The output projection applied to the keys."""
         return self.block.attn.proj(self.block.attn.norm(keys))
 
-    def bare(self, branch: Tensor) -> Tensor:
+    def forward_no_residual(self, branch: Tensor) -> Tensor:
         """Nothing follows."""
         return branch
 
-    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+    def forward_residual_mlp(self, tokens: Tensor, branch: Tensor) -> Tensor:
         """Residual, then the MLP with its residual."""
         return self._mlp(tokens + branch)[1]
 
@@ -90,11 +96,11 @@ class EvaLastBlock:
         )
         return torch.cat(tables, dim=-1)
 
-    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """The block as it was trained."""
         return self.block(tokens, rope=self.rotary(grid))
 
-    def apart(self, tokens: Tensor, rotary: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward_with_ln2(self, tokens: Tensor, rotary: Tensor | None) -> tuple[Tensor, Tensor]:
         """(output of the second norm, output of the block)."""
         branch = self.block.attn(self.block.norm1(tokens), rope=rotary)
         gamma = self.block.gamma_1
@@ -119,19 +125,23 @@ class EvaTower(VisionTower):
         _check_eva(trunk)
         _set_sizes(self, visual)
 
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
         """Run all blocks but the last."""
         trunk: Eva = self.visual.trunk
         grid = self.grid_of(images)
         rotary = self.last.rotary(grid)
-        tokens, captured = run_blocks(
+        tokens, intermediates = run_blocks(
             trunk.norm_pre(_embed(self, images, [trunk.cls_token, trunk.reg_token])),
             trunk.blocks[:-1],
-            parse_capture(capture, len(trunk.blocks), len(trunk.blocks) - 1),
+            parse_intermediates(return_intermediates, len(trunk.blocks), len(trunk.blocks) - 1),
             run=lambda block, x: block(x, rope=rotary),
-            run_apart=lambda block, x: EvaLastBlock(block, trunk.rope).apart(x, rotary),
+            run_with_ln2=lambda block, x: EvaLastBlock(block, trunk.rope).forward_with_ln2(
+                x, rotary
+            ),
         )
-        return Trunk(tokens, grid, captured)
+        return BackboneTokens(tokens, grid, intermediates)
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Final norm, then the head."""
@@ -139,10 +149,10 @@ class EvaTower(VisionTower):
         normed = trunk.norm(tokens)
         return normed, self.visual.head(trunk.head(trunk.fc_norm(normed)))
 
-    def pooled(self, trunk: Trunk) -> Tensor:
+    def pooled(self, backbone_tokens: BackboneTokens) -> Tensor:
         """Global embedding by the tower's own pooling."""
         inner: Eva = self.visual.trunk
-        tokens = inner.norm(self.last.ordinary(trunk.tokens, trunk.grid))
+        tokens = inner.norm(self.last.forward(backbone_tokens.tokens, backbone_tokens.grid))
         return self.visual.head(inner.forward_head(tokens)).float()
 
 
@@ -154,7 +164,7 @@ class PoolBlock:
         self.heads = pool.num_heads
 
     def norm(self, tokens: Tensor) -> Tensor:
-        """The trunk has normed the tokens already."""
+        """The backbone has normed the tokens already."""
         return tokens
 
     def query(self, normed: Tensor) -> Tensor:
@@ -178,28 +188,28 @@ class PoolBlock:
         """Output projection."""
         return self.pool.proj(mixed)
 
-    def keys_out(self, keys: Tensor) -> Tensor:
+    def project_keys(self, keys: Tensor) -> Tensor:
         """The output projection applied to the keys."""
         return self.pool.proj(keys)
 
-    def bare(self, branch: Tensor) -> Tensor:
+    def forward_no_residual(self, branch: Tensor) -> Tensor:
         """DeCLIP's end: the residual of the MLP is the normed vector."""
         normed = self.pool.norm(branch)
         return normed + self.pool.mlp(normed)
 
-    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+    def forward_residual_mlp(self, tokens: Tensor, branch: Tensor) -> Tensor:
         """The pooling's own end: the residual of the MLP is the vector before its norm."""
         return branch + self.pool.mlp(self.pool.norm(branch))
 
-    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-        """There is none: the trained pooling gives one vector a picture.
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        """There is none: the trained pooling gives one vector an image.
 
         Raises:
             ConfigError: always.
         """
         raise ConfigError(
-            'SigLIP has no read-out "vanilla": its last step pools the picture to one vector',
-            where="readout",
+            'SigLIP has no read-out "vanilla": its last step pools the image to one vector',
+            where="attention_mode",
             fix='use "qq" (DeCLIP) or "value" (MaskCLIP)',
         )
 
@@ -215,26 +225,28 @@ class SiglipTower(VisionTower):
         self.last = PoolBlock(visual.trunk.attn_pool)
         _set_sizes(self, visual)
 
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
         """Run all blocks and the final norm, which stands before the pooling."""
         trunk: VisionTransformer = self.visual.trunk
-        tokens, captured = run_blocks(
+        tokens, intermediates = run_blocks(
             trunk.norm_pre(_embed(self, images, [trunk.cls_token, trunk.reg_token])),
             trunk.blocks,
-            parse_capture(capture, len(trunk.blocks), len(trunk.blocks)),
+            parse_intermediates(return_intermediates, len(trunk.blocks), len(trunk.blocks)),
             run=lambda block, x: block(x),
-            run_apart=_apart,
+            run_with_ln2=_apart,
         )
-        return Trunk(trunk.norm(tokens), self.grid_of(images), captured)
+        return BackboneTokens(trunk.norm(tokens), self.grid_of(images), intermediates)
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The head of the pooled vector, at every patch."""
         trunk: VisionTransformer = self.visual.trunk
         return tokens, self.visual.head(trunk.head(trunk.fc_norm(tokens)))
 
-    def pooled(self, trunk: Trunk) -> Tensor:
+    def pooled(self, backbone_tokens: BackboneTokens) -> Tensor:
         """Global embedding by attention pooling."""
-        return self.visual.head(self.visual.trunk.forward_head(trunk.tokens)).float()
+        return self.visual.head(self.visual.trunk.forward_head(backbone_tokens.tokens)).float()
 
 
 def _apart(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""FOUND (Simeoni et al., CVPR 2023): what of a picture is foreground, from DINO's keys."""
+"""FOUND (Simeoni et al., CVPR 2023): what of an image is foreground, from DINO's keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture tower of CLIP as two steps: a trunk, and a read-out of the last block."""
+"""The image encoder of CLIP as two steps: a backbone, and a read-out of the last block."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
 
 
 @dataclass(frozen=True)
-class Trunk:
+class BackboneTokens:
     """What a tower computes before its last block.
 
     Attributes:
         tokens: (B, prefix + n, D) input of the last block, patches in raster order.
         grid: (h, w) with h * w = n.
-        captured: tokens asked for by `capture`, float32, by the name they were asked by.
+        intermediates: tokens asked for by `return_intermediates`, float32, by the name they were
+            asked by.
         images: (B, 3, H, W) RGB in [0, 1] that were encoded, for heads that look with a second
-            tower; None where the trunk was not run by an encoder.
+            tower; None where the backbone was not run by an encoder.
     """
 
     tokens: Tensor
     grid: tuple[int, int]
-    captured: dict[str, Tensor] = field(default_factory=dict)
+    intermediates: dict[str, Tensor] = field(default_factory=dict)
     images: Tensor | None = None
 
 
@@ -48,7 +49,7 @@ class Dense:
 
     Attributes:
         tokens: (B, D, h, w) after the final norm, before the projection.
-        features: (B, E, h, w) in the joint space of pictures and words, not normalised.
+        features: (B, E, h, w) in the joint space of images and words, not normalized.
         keys: (B, n, D) MaskCLIP's projected keys, where asked for.
     """
 
@@ -58,7 +59,7 @@ class Dense:
 
 
 class VisionTower(ABC):
-    """A face over the picture tower of an open_clip model; it holds no weights of its own.
+    """A face over the image encoder of an open_clip model; it holds no weights of its own.
 
     Attributes:
         visual: the module of open_clip that is run.
@@ -86,7 +87,7 @@ class VisionTower(ABC):
     position_prefix: int
 
     def __init__(self, visual: nn.Module, position_rule: str = "size") -> None:
-        """Wrap the picture tower of an open_clip model.
+        """Wrap the image encoder of an open_clip model.
 
         Raises:
             ConfigError: unknown position rule.
@@ -97,7 +98,7 @@ class VisionTower(ABC):
 
     @property
     def has_class_token(self) -> bool:
-        """Whether a token in front stands for the whole picture."""
+        """Whether a token in front stands for the whole image."""
         return self.prefix > 0
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
@@ -118,57 +119,74 @@ class VisionTower(ABC):
         return height // self.patch_size, width // self.patch_size
 
     @abstractmethod
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
         """Run everything before the last block.
 
         Args:
-            images: (B, 3, H, W) normalised, sides multiples of the patch.
-            capture: names "ln_2@i" (output of the second norm inside block i) or "block@i"
-                (output of block i); i may be negative.
+            images: (B, 3, H, W) normalized, sides multiples of the patch.
+            return_intermediates: names "ln_2@i" (output of the second norm inside block i) or
+                "block@i" (output of block i); i may be negative.
 
         Raises:
-            ConfigError: a name that is not understood, or a block that the trunk does not run.
+            ConfigError: a name that is not understood, or a block that the backbone does not run.
             InputError: a wrong shape.
         """
 
     @abstractmethod
-    def pooled(self, trunk: Trunk) -> Tensor:
-        """The ordinary global embedding (B, E), float32, not normalised."""
+    def pooled(self, backbone_tokens: BackboneTokens) -> Tensor:
+        """The ordinary global embedding (B, E), float32, not normalized."""
 
     @abstractmethod
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Final norm and projection of tokens (B, N, D): (normed (B, N, D), features (B, N, E))."""
 
-    def mixed(self, trunk: Trunk, name: str, *, attn_scale: str = "sqrt_d") -> Tensor:
+    def attended_tokens(
+        self, backbone_tokens: BackboneTokens, name: str, *, attn_scale: str = "sqrt_d"
+    ) -> Tensor:
         """Patch tokens (B, n, D) out of the last block, before the final norm."""
-        out = read_last_block(self.last, trunk.tokens, trunk.grid, name, attn_scale=attn_scale)
+        out = read_last_block(
+            self.last, backbone_tokens.tokens, backbone_tokens.grid, name, attn_scale=attn_scale
+        )
         return out[:, self.prefix :]
 
-    def mixed_by(self, trunk: Trunk, attention: Tensor) -> Tensor:
+    def attend_with(self, backbone_tokens: BackboneTokens, attention: Tensor) -> Tensor:
         """Patch values (B, m, D) mixed by a given matrix (B, m, n); see `read_proxy`."""
-        return read_proxy(self.last, trunk.tokens[:, self.prefix :], attention)
+        return read_proxy(self.last, backbone_tokens.tokens[:, self.prefix :], attention)
 
-    def readout(
-        self, trunk: Trunk, name: str, *, attn_scale: str = "sqrt_d", keys: bool = False
+    def dense_features(
+        self,
+        backbone_tokens: BackboneTokens,
+        name: str,
+        *,
+        attn_scale: str = "sqrt_d",
+        keys: bool = False,
     ) -> Dense:
-        """Patch features by one of the `READOUTS`.
+        """Patch features by one of the `ATTENTION_MODES`.
 
         Args:
-            trunk: what `trunk` returned.
+            backbone_tokens: what `run_backbone` returned.
             name: read-out, for example "value" (MaskCLIP) or "csa" (DeCLIP).
             attn_scale: "sqrt_d" or "none", for self-self attention.
             keys: also return MaskCLIP's keys.
 
         Raises:
-            ConfigError: an unknown read-out or scale.
+            ConfigError: an unknown attention mode or scale.
         """
-        tokens, features = self.project(self.mixed(trunk, name, attn_scale=attn_scale))
-        found = projected_keys(self.last, trunk.tokens, self.prefix).float() if keys else None
-        return Dense(to_map(tokens, trunk.grid), to_map(features, trunk.grid), found)
+        tokens, features = self.project(
+            self.attended_tokens(backbone_tokens, name, attn_scale=attn_scale)
+        )
+        found = (
+            projected_keys(self.last, backbone_tokens.tokens, self.prefix).float() if keys else None
+        )
+        return Dense(
+            to_map(tokens, backbone_tokens.grid), to_map(features, backbone_tokens.grid), found
+        )
 
-    def heads_of(self, trunk: Trunk, part: str) -> Tensor:
+    def heads_of(self, backbone_tokens: BackboneTokens, part: str) -> Tensor:
         """Queries "q", keys "k" or values "v" of the patches: (B, heads, n, d)."""
-        normed = self.last.norm(trunk.tokens[:, self.prefix :])
+        normed = self.last.norm(backbone_tokens.tokens[:, self.prefix :])
         project = {"q": self.last.query, "k": self.last.key, "v": self.last.value}[part]
         return split_heads(project(normed), self.last.heads)
 
@@ -178,33 +196,36 @@ def to_map(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     return tokens.float().transpose(1, 2).unflatten(2, grid)
 
 
-def parse_capture(capture: Sequence[str], blocks: int, ran: int) -> dict[tuple[str, int], str]:
+def parse_intermediates(
+    return_intermediates: Sequence[str], blocks: int, ran: int
+) -> dict[tuple[str, int], str]:
     """Read names such as "ln_2@-3" into {("ln_2", block index): name}.
 
     Args:
-        capture: the names.
+        return_intermediates: the names.
         blocks: number of blocks of the tower; a negative index counts from its end.
-        ran: number of blocks that the trunk runs.
+        ran: number of blocks that the backbone runs.
 
     Raises:
-        ConfigError: a name that is not understood or a block that the trunk does not run.
+        ConfigError: a name that is not understood or a block that the backbone does not run.
 
     Example:
-        >>> parse_capture(["ln_2@-3"], blocks=12, ran=11)
+        >>> parse_intermediates(["ln_2@-3"], blocks=12, ran=11)
         {('ln_2', 9): 'ln_2@-3'}
     """
     wanted = {}
-    for name in capture:
+    for name in return_intermediates:
         found = re.fullmatch(r"(ln_2|block)@(-?[0-9]+)", name)
         if found is None:
             raise ConfigError(
-                f"unknown capture {name!r}", expected="ln_2@i or block@i, for example ln_2@-3"
+                f"unknown return_intermediates {name!r}",
+                expected="ln_2@i or block@i, for example ln_2@-3",
             )
         kind, index = found[1], int(found[2])
         block = index if index >= 0 else blocks + index
         if not 0 <= block < ran:
             raise ConfigError(
-                f"capture {name!r} names a block that the trunk does not run",
+                f"return_intermediates {name!r} names a block that the backbone does not run",
                 expected=f"a block from 0 to {ran - 1} (or counted from the end of {blocks})",
             )
         wanted[kind, block] = name
@@ -216,27 +237,27 @@ def run_blocks(
     blocks: Sequence[nn.Module],
     wanted: dict[tuple[str, int], str],
     run: Callable[[nn.Module, Tensor], Tensor],
-    run_apart: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
+    run_with_ln2: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run blocks one after the other and keep what is wanted.
 
     Args:
         tokens: (B, N, D).
         blocks: the blocks.
-        wanted: see `parse_capture`.
+        wanted: see `parse_intermediates`.
         run: runs a block.
-        run_apart: runs a block and returns (output of its second norm, output).
+        run_with_ln2: runs a block and returns (output of its second norm, output).
     """
-    captured: dict[str, Tensor] = {}
+    intermediates: dict[str, Tensor] = {}
     for index, block in enumerate(blocks):
         if ("ln_2", index) in wanted:
-            inner, tokens = run_apart(block, tokens)
-            captured[wanted["ln_2", index]] = inner.float()
+            inner, tokens = run_with_ln2(block, tokens)
+            intermediates[wanted["ln_2", index]] = inner.float()
         else:
             tokens = run(block, tokens)
         if ("block", index) in wanted:
-            captured[wanted["block", index]] = tokens.float()
-    return tokens, captured
+            intermediates[wanted["block", index]] = tokens.float()
+    return tokens, intermediates
 
 
 def dtype_of(module: nn.Module) -> torch.dtype:

@@ -25,7 +25,7 @@ SELF_PARTS = {"qq": "q", "kk": "k", "vv": "v", "csa": "qk", "all": "qkv"}
 
 
 class LastBlock(Protocol):
-    """The last attention block of a tower, in pieces. B pictures, N tokens, D width."""
+    """The last attention block of a tower, in pieces. B images, N tokens, D width."""
 
     heads: int
 
@@ -44,16 +44,16 @@ class LastBlock(Protocol):
     def out(self, mixed: Tensor) -> Tensor:
         """Output projection (and what stands before it) of concatenated heads."""
 
-    def keys_out(self, keys: Tensor) -> Tensor:
+    def project_keys(self, keys: Tensor) -> Tensor:
         """Keys as MaskCLIP's key smoothing compares them."""
 
-    def bare(self, branch: Tensor) -> Tensor:
+    def forward_no_residual(self, branch: Tensor) -> Tensor:
         """End of a block without residual and MLP."""
 
-    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+    def forward_residual_mlp(self, tokens: Tensor, branch: Tensor) -> Tensor:
         """Residual of the attention branch, then the MLP with its residual."""
 
-    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """The block as it was trained."""
 
 
@@ -125,35 +125,37 @@ def self_attention(block: LastBlock, normed: Tensor, attn_scale: str, *, name: s
 
 
 @dataclass(frozen=True)
-class ReadOut:
+class AttentionMode:
     """One way to read the last block.
 
     Attributes:
-        mix: from the block, its normed input and the attention scale to mixed values (B, N, D).
-        finish: whether the residual and the MLP of the block follow.
+        attend: from the block, its normed input and the attention scale to mixed values (B, N, D).
+        residual_mlp: whether the residual and the MLP of the block follow.
     """
 
-    mix: Callable[[LastBlock, Tensor, str], Tensor]
-    finish: bool = False
+    attend: Callable[[LastBlock, Tensor, str], Tensor]
+    residual_mlp: bool = False
 
 
-READOUTS: dict[str, ReadOut | None] = {
-    "value": ReadOut(own_value, finish=True),
-    "value_only": ReadOut(own_value),
-    **{name: ReadOut(partial(self_attention, name=name)) for name in SELF_PARTS},
+ATTENTION_MODES: dict[str, AttentionMode | None] = {
+    "value": AttentionMode(own_value, residual_mlp=True),
+    "value_only": AttentionMode(own_value),
+    **{name: AttentionMode(partial(self_attention, name=name)) for name in SELF_PARTS},
     "vanilla": None,
 }
 
 
-def check_readout(name: str) -> None:
+def check_attention_mode(name: str) -> None:
     """Refuse an unknown name.
 
     Raises:
         ConfigError: no such read-out.
     """
-    if name not in READOUTS:
+    if name not in ATTENTION_MODES:
         raise ConfigError(
-            f"unknown read-out {name!r}", where="readout", expected=", ".join(READOUTS)
+            f"unknown attention mode {name!r}",
+            where="attention_mode",
+            expected=", ".join(ATTENTION_MODES),
         )
 
 
@@ -171,7 +173,7 @@ def read_last_block(
         block: the block.
         tokens: (B, prefix + n, D) its input. A class token takes part in self-self attention.
         grid: (h, w) with h * w = n.
-        name: key of `READOUTS`.
+        name: key of `ATTENTION_MODES`.
         attn_scale: "sqrt_d" divides logits of self-self attention by the root of a head's width,
             "none" does not (weights trained by DeCLIP's main branch).
 
@@ -179,14 +181,18 @@ def read_last_block(
         (B, prefix + n, D), before the final norm.
 
     Raises:
-        ConfigError: unknown read-out or attention scale.
+        ConfigError: unknown attention mode or attention scale.
     """
-    check_readout(name)
-    readout = READOUTS[name]
-    if readout is None:
-        return block.ordinary(tokens, grid)
-    branch = block.out(readout.mix(block, block.norm(tokens), attn_scale))
-    return block.finish(tokens, branch) if readout.finish else block.bare(branch)
+    check_attention_mode(name)
+    attention_mode = ATTENTION_MODES[name]
+    if attention_mode is None:
+        return block.forward(tokens, grid)
+    branch = block.out(attention_mode.attend(block, block.norm(tokens), attn_scale))
+    return (
+        block.forward_residual_mlp(tokens, branch)
+        if attention_mode.residual_mlp
+        else block.forward_no_residual(branch)
+    )
 
 
 def read_proxy(block: LastBlock, tokens: Tensor, attention: Tensor) -> Tensor:
@@ -201,9 +207,9 @@ def read_proxy(block: LastBlock, tokens: Tensor, attention: Tensor) -> Tensor:
         (B, m, D), before the final norm.
     """
     values = block.value(block.norm(tokens))
-    return block.bare(block.out(attention.to(values.dtype) @ values))
+    return block.forward_no_residual(block.out(attention.to(values.dtype) @ values))
 
 
 def projected_keys(block: LastBlock, tokens: Tensor, prefix: int) -> Tensor:
     """Keys of the patch tokens for MaskCLIP's key smoothing: (B, n, D)."""
-    return block.keys_out(block.key(block.norm(tokens[:, prefix:])))
+    return block.project_keys(block.key(block.norm(tokens[:, prefix:])))

@@ -27,11 +27,11 @@ __all__ = [
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 STRIDE = 32
-"""Pictures are padded to a multiple of it."""
+"""Images are padded to a multiple of it."""
 
 
 class MaskFormer(nn.Module):
-    """Pictures to soft masks and class embeddings.
+    """Images to soft masks and class embeddings.
 
     Args:
         backbone: gives four maps at strides 4 to 32, and says their `channels`.
@@ -52,24 +52,24 @@ class MaskFormer(nn.Module):
             self.register_buffer(name, buffer, persistent=False)
 
     def forward(self, images: Tensor) -> list[Queries]:
-        """Decode pictures.
+        """Decode images.
 
         Args:
             images: (B, 3, H, W) RGB from 0 to 255.
 
         Returns:
             What every decoder layer makes. The masks also cover the padding to multiples of 32,
-            right and below, which is zero after normalising.
+            right and below, which is zero after normalizing.
         """
         return self.head(self.features(images))
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The backbone's four maps of pictures; arguments as for `forward`."""
+        """The backbone's four maps of images; arguments as for `forward`."""
         return self.backbone(pad_to_stride((images - self.mean) / self.std))
 
-    def logits(self, embed: Tensor, text: Tensor) -> Tensor:
+    def logits(self, embed: Tensor, text_embeddings: Tensor) -> Tensor:
         """Class logits (..., Q, C + 1), "no object" last, of embeddings by unit rows (C, E)."""
-        rows = torch.cat([text, functional.normalize(self.no_object, dim=-1)])
+        rows = torch.cat([text_embeddings, functional.normalize(self.no_object, dim=-1)])
         return proposal_logits(embed, rows)
 
 

@@ -1,7 +1,7 @@
 """Backbones of proposal networks: Swin of torchvision and ResNet of timm as four feature maps.
 
 timm's Swin shifts its windows before it pads a map to whole windows, the published one after; only
-torchvision's gives the published features of pictures of any size.
+torchvision's gives the published features of images of any size.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SwinFeatures(nn.Module):
     """Swin Transformer with a norm on every output (Liu et al., ICCV 2021).
 
     Defaults are those of Swin-B with windows of 12. Where a map is not larger than a window the
-    published code still shifts and torchvision does not: pictures of sides under 384 differ there.
+    published code still shifts and torchvision does not: images of sides under 384 differ there.
 
     Args:
         width: channels after the patches.
@@ -56,7 +56,7 @@ class SwinFeatures(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in self.channels)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Pictures (B, 3, H, W) to maps (B, C, h, w) at strides 4, 8, 16 and 32."""
+        """Images (B, 3, H, W) to maps (B, C, h, w) at strides 4, 8, 16 and 32."""
         maps = self.features[0](images)
         found = []
         for stage, norm in enumerate(self.norms):
@@ -125,7 +125,7 @@ class ResNetFeatures(nn.Module):
             block.conv2.dilation = block.conv2.padding = (dilation, dilation)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Pictures (B, 3, H, W) to maps (B, C, h, w) at strides 4, 8, 16 and 32."""
+        """Images (B, 3, H, W) to maps (B, C, h, w) at strides 4, 8, 16 and 32."""
         return self.trunk(images)
 
     @staticmethod

@@ -95,12 +95,12 @@ class MaskFormerHead(nn.Module):
         ]
 
 
-def proposal_logits(embed: Tensor, text: Tensor) -> Tensor:
+def proposal_logits(embed: Tensor, text_embeddings: Tensor) -> Tensor:
     """Class logits (..., Q, C + 1) of embeddings (..., Q, E) by unit rows (C + 1, E).
 
     The last row of the words stands for "no object".
     """
-    return TEMPERATURE * functional.normalize(embed, dim=-1) @ text.T
+    return TEMPERATURE * functional.normalize(embed, dim=-1) @ text_embeddings.T
 
 
 class ConvNorm(nn.Conv2d):
@@ -182,7 +182,7 @@ class QueryDecoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self attention, attention to the picture and a feed-forward network, each with its norm."""
+    """Self attention, attention to the image and a feed-forward network, each with its norm."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class DecoderLayer(nn.Module):
         Args:
             tokens: (B, Q, width).
             places: (B, Q, width) positions of the queries.
-            memory: (B, h * w, width) of the picture.
+            memory: (B, h * w, width) of the image.
             keys: the same with its positions.
         """
         asked = tokens + places
@@ -234,7 +234,7 @@ class Mlp(nn.Module):
 def sine_positions(grid: tuple[int, int], width: int) -> Tensor:
     """Positions of the cells of a grid as sines and cosines.
 
-    Half of the channels tell the row, half the column; both run from 0 to 2 pi over the picture.
+    Half of the channels tell the row, half the column; both run from 0 to 2 pi over the image.
 
     Args:
         grid: (h, w).

@@ -106,14 +106,14 @@ _RANDOM = ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_u
 
 
 def build_model(
-    config: ModelConfig, quick_gelu: bool, *, initialise: bool = True
+    config: ModelConfig, quick_gelu: bool, *, initialize: bool = True
 ) -> open_clip.CLIP | open_clip.CustomTextCLIP:
     """The model of open_clip, before weights are loaded.
 
     Args:
         config: what to build.
-        quick_gelu: activation of the text tower, and of a plain vision transformer.
-        initialise: fill it with random weights; False when all of them are loaded next.
+        quick_gelu: activation of the text encoder, and of a plain vision transformer.
+        initialize: fill it with random weights; False when all of them are loaded next.
 
     Raises:
         ConfigError: open_clip does not take the configuration.
@@ -123,7 +123,7 @@ def build_model(
     kind = open_clip.CustomTextCLIP if custom else open_clip.CLIP
     cfg.pop("multimodal_cfg", None)
     try:
-        with nullcontext() if initialise else _SkipInit():
+        with nullcontext() if initialize else _SkipInit():
             return kind(**cfg)
     except Exception as error:
         # What open_clip and timm stumble over in a stranger's values can be anything.

@@ -1,4 +1,4 @@
-"""CLIP's ResNet: the trunk ends before the attention pooling, which a read-out replaces."""
+"""CLIP's ResNet: the backbone ends before the attention pooling, which a read-out replaces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.models.image_encoder import Trunk, VisionTower
+from ovseg.models.image_encoder import BackboneTokens, VisionTower
 from ovseg.models.last_block import join_heads, split_heads
 from ovseg.models.position_embedding import resize_positions
 
@@ -48,19 +48,19 @@ class AttentionPoolBlock:
         """Projection to the joint space."""
         return self.pool.c_proj(mixed)
 
-    def keys_out(self, keys: Tensor) -> Tensor:
+    def project_keys(self, keys: Tensor) -> Tensor:
         """The keys themselves."""
         return keys
 
-    def bare(self, branch: Tensor) -> Tensor:
+    def forward_no_residual(self, branch: Tensor) -> Tensor:
         """Nothing follows."""
         return branch
 
-    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+    def forward_residual_mlp(self, tokens: Tensor, branch: Tensor) -> Tensor:
         """There is neither residual nor MLP."""
         return branch
 
-    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """Full attention among the mean and the patches."""
         parts = (self.query(tokens), self.key(tokens), self.value(tokens))
         q, k, v = (split_heads(part, self.heads) for part in parts)
@@ -91,31 +91,35 @@ class ResNetTower(VisionTower):
         self.prefix = 1
         self.last = AttentionPoolBlock(visual.attnpool)
 
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
         """Run everything before the attention pooling.
 
         Raises:
-            ConfigError: `capture` is not empty.
+            ConfigError: `return_intermediates` is not empty.
         """
-        if capture:
-            raise ConfigError("a ResNet has no inner tokens to capture", where="capture")
+        if return_intermediates:
+            raise ConfigError(
+                "a ResNet has no inner tokens to capture", where="return_intermediates"
+            )
         visual = self.visual
         grid = self.grid_of(images)
         x = visual.stem(images.to(visual.conv1.weight.dtype))
         for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = layer(x)
-        return Trunk(with_mean(x), grid)
+        return BackboneTokens(with_mean(x), grid)
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The block's output is in the joint space already."""
         return tokens, tokens
 
-    def pooled(self, trunk: Trunk) -> Tensor:
+    def pooled(self, backbone_tokens: BackboneTokens) -> Tensor:
         """Global embedding: attention pooling with its positions."""
         table = resize_positions(
             self.visual.attnpool.positional_embedding,
-            trunk.grid,
+            backbone_tokens.grid,
             self.position_rule,
             native=self.native_grid,
         )
-        return self.last.ordinary(trunk.tokens + table, trunk.grid)[:, 0].float()
+        return self.last.forward(backbone_tokens.tokens + table, backbone_tokens.grid)[:, 0].float()

@@ -1,4 +1,4 @@
-"""SAM through segment_anything: the picture encoder, the prompt encoder and the mask decoder.
+"""SAM through segment_anything: the image encoder, the prompt encoder and the mask decoder.
 
 Source: Kirillov et al., "Segment Anything" (ICCV 2023), and Meta's published weights.
 """
@@ -27,15 +27,15 @@ from torch import Tensor, nn
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.images.rgb import require_rgb
 from ovseg.models.image_encoder import number_format
-from ovseg.models.sam_features import SamFeatures, SamPicture
+from ovseg.models.sam_features import SamFeatures, SamImage
 from ovseg.weights.download import SAM_FILES, Weights
 from ovseg.weights.load import load_strict
 from ovseg.weights.read import hash_state, read_state_dict, sha256
 from ovseg.weights.sources import find_file, json_path, read_json
 
-__all__ = ["SamEncoder", "SamFeatures", "SamPicture", "build_sam", "build_sam_network", "stretch"]
+__all__ = ["SamEncoder", "SamFeatures", "SamImage", "build_sam", "build_sam_network", "stretch"]
 
-# Width, blocks, heads and global blocks of the picture encoders that Meta published.
+# Width, blocks, heads and global blocks of the image encoders that Meta published.
 _SIZES = {
     "vit_b": (768, 12, 12, (2, 5, 8, 11)),
     "vit_l": (1024, 24, 16, (5, 11, 17, 23)),
@@ -45,9 +45,9 @@ _HUGE = 1280
 
 
 class SamEncoder(nn.Module):
-    """SAM with its preparation of pictures.
+    """SAM with its preparation of images.
 
-    The picture encoder runs in the chosen precision, prompts and masks always in float32.
+    The image encoder runs in the chosen precision, prompts and masks always in float32.
 
     Args:
         model: the network.
@@ -80,11 +80,11 @@ class SamEncoder(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the picture encoder."""
+        """Number format of the image encoder."""
         return self.model.image_encoder.patch_embed.proj.weight.dtype
 
     def to_precision(self, precision: str) -> SamEncoder:
-        """Cast the picture encoder, in place.
+        """Cast the image encoder, in place.
 
         ViT-H gives garbage in fp16: there bf16 is taken where the device can do it, else fp32,
         with a warning.
@@ -107,42 +107,42 @@ class SamEncoder(nn.Module):
         return self
 
     def prepare(
-        self, picture: np.ndarray, multiple: int = 1, *, full_patches: bool = False
-    ) -> SamPicture:
-        """Bring a picture to the encoder's form, as SAM's own predictor does.
+        self, image: np.ndarray, multiple: int = 1, *, full_patches: bool = False
+    ) -> SamImage:
+        """Bring an image to the encoder's form, as SAM's own predictor does.
 
         Args:
-            picture: (H, W, 3) uint8 RGB.
+            image: (H, W, 3) uint8 RGB.
             multiple: round the sides up to multiples of this first (OpenCV, bilinear).
             full_patches: round the short side to full patches; SAM's own way leaves a part of one.
 
         Raises:
             InputError: no such array.
         """
-        picture = stretch(picture, multiple)
-        size = picture.shape[:2]
+        image = stretch(image, multiple)
+        size = image.shape[:2]
         scaled = long_side_size(size, self.side, self.patch_size if full_patches else 1)
-        seen = Image.fromarray(picture).resize(scaled[::-1], Image.Resampling.BILINEAR)
+        seen = Image.fromarray(image).resize(scaled[::-1], Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1).to(self.device)
-        return SamPicture(self.model.preprocess(pixels.float()[None]), size, scaled)
+        return SamImage(self.model.preprocess(pixels.float()[None]), size, scaled)
 
     @torch.no_grad()
     def encode(
-        self, picture: np.ndarray, multiple: int = 1, *, full_patches: bool = False
+        self, image: np.ndarray, multiple: int = 1, *, full_patches: bool = False
     ) -> SamFeatures:
-        """Run the picture encoder to its last block; the rest follows when it is asked for.
+        """Run the image encoder to its last block; the rest follows when it is asked for.
 
-        What the last picture gave is kept, so that a head and a refiner share one pass.
+        What the last image gave is kept, so that a head and a refiner share one pass.
 
         Args:
-            picture: as for `prepare`.
+            image: as for `prepare`.
             multiple: as for `prepare`.
             full_patches: as for `prepare`.
 
         Raises:
             InputError: no such array.
         """
-        ready = self.prepare(picture, multiple, full_patches=full_patches)
+        ready = self.prepare(image, multiple, full_patches=full_patches)
         seen = hash_state({"pixels": ready.pixels}), self.device, self.dtype
         if self._last is None or self._last[0] != seen:
             self._last = None
@@ -155,23 +155,23 @@ def _forget(encoder: SamEncoder, _: object) -> None:
     encoder._last = None
 
 
-def stretch(picture: np.ndarray, multiple: int) -> np.ndarray:
-    """Stretch a picture so that its sides are multiples of a number (OpenCV, bilinear).
+def stretch(image: np.ndarray, multiple: int) -> np.ndarray:
+    """Stretch an image so that its sides are multiples of a number (OpenCV, bilinear).
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         multiple: the number.
 
     Raises:
         InputError: no such array.
     """
-    require_rgb(picture)
-    size = tuple(side + -side % multiple for side in picture.shape[:2])
-    if size == picture.shape[:2]:
-        return np.ascontiguousarray(picture)
+    require_rgb(image)
+    size = tuple(side + -side % multiple for side in image.shape[:2])
+    if size == image.shape[:2]:
+        return np.ascontiguousarray(image)
     import cv2
 
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def long_side_size(size: tuple[int, int], side: int, multiple: int = 1) -> tuple[int, int]:
@@ -208,7 +208,7 @@ def build_sam(
         pretrained: "sa1b" (Meta's file for this model), "asset:NAME", a file,
             "hf-hub:OWNER/NAME/FILE" or a URL; None leaves random weights.
         device: where it goes.
-        precision: "fp32", "bf16" or "fp16", of the picture encoder; see `SamEncoder.to_precision`.
+        precision: "fp32", "bf16" or "fp16", of the image encoder; see `SamEncoder.to_precision`.
         check_finite: refuse weights with NaN or infinite values.
 
     Raises:

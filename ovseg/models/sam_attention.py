@@ -10,17 +10,17 @@ from torch import Tensor
 
 __all__ = ["AttentionRows", "row_chunks", "run_block"]
 
-_CPU_NUMBERS = 1 << 23
-_GPU_NUMBERS = 1 << 25
+_CPU_ELEMENTS = 1 << 23
+_GPU_ELEMENTS = 1 << 25
 
 
 class AttentionRows:
-    """Queries, keys and values of one picture; rows of the attention are computed when asked for.
+    """Queries, keys and values of one image; rows of the attention are computed when asked for.
 
     With 12 heads and 4096 tokens the matrix has 0.8 GB, and the plain way holds three of it.
 
     Args:
-        attn: attention over the whole picture.
+        attn: attention over the whole image.
         normed: (1, h, w, D) its input.
 
     Attributes:
@@ -54,7 +54,7 @@ class AttentionRows:
             scores += across.unsqueeze(2)
         return scores.flatten(2).float().softmax(2).unflatten(2, self.grid)
 
-    def mixed(self) -> Tensor:
+    def attended_tokens(self) -> Tensor:
         """Return the values mixed by the attention, heads joined: (1, h, w, D)."""
         heads, tokens, width = self.value.shape
         out = self.value.new_empty(tokens, heads, width)
@@ -72,16 +72,16 @@ def row_chunks(rows: int, numbers: int, device: torch.device) -> Iterator[slice]
         numbers: intermediate numbers a row.
         device: where they lie.
     """
-    budget = _GPU_NUMBERS if device.type == "cuda" else _CPU_NUMBERS
+    budget = _GPU_ELEMENTS if device.type == "cuda" else _CPU_ELEMENTS
     step = max(budget // numbers, 1)
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
 
 
 def run_block(block: Block, tokens: Tensor) -> Tensor:
-    """Run a block of SAM's encoder on the tokens (1, h, w, D) of one picture."""
+    """Run a block of SAM's encoder on the tokens (1, h, w, D) of one image."""
     if block.window_size > 0:
         return block(tokens)
-    mixed = block.attn.proj(AttentionRows(block.attn, block.norm1(tokens)).mixed())
+    mixed = block.attn.proj(AttentionRows(block.attn, block.norm1(tokens)).attended_tokens())
     tokens = tokens + mixed
     return tokens + block.mlp(block.norm2(tokens))

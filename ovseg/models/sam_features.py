@@ -1,4 +1,4 @@
-"""A picture in SAM's eyes: its encoder up to the last block, and the rest only when asked for."""
+"""An image in SAM's eyes: its encoder up to the last block, and the rest only when asked for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor
 from ovseg.models.image_encoder import dtype_of
 from ovseg.models.sam_attention import run_block
 
-__all__ = ["SamPicture", "SamFeatures"]
+__all__ = ["SamImage", "SamFeatures"]
 
 
 @dataclass(frozen=True)
-class SamPicture:
-    """A picture as SAM's encoder takes it.
+class SamImage:
+    """An image as SAM's encoder takes it.
 
     Attributes:
-        pixels: (1, 3, S, S) float32, normalised, zero right and below of the picture.
-        size: (H, W) of the picture that was brought to this form.
-        scaled: (h, w) of the part of `pixels` that the picture covers.
+        pixels: (1, 3, S, S) float32, normalized, zero right and below of the image.
+        size: (H, W) of the image that was brought to this form.
+        scaled: (h, w) of the part of `pixels` that the image covers.
     """
 
     pixels: Tensor
@@ -31,21 +31,21 @@ class SamPicture:
 
 
 class SamFeatures:
-    """What SAM's encoder says about a picture; enough for any number of prompts.
+    """What SAM's encoder says about an image; enough for any number of prompts.
 
     The encoder is run to its last block; the rest follows when the embedding is asked for.
 
     Args:
         encoder: the network.
-        ready: the picture.
+        ready: the image.
 
     Attributes:
-        size: (H, W) of the picture.
-        scaled: (h, w) of the part of the input that the picture covers.
+        size: (H, W) of the image.
+        scaled: (h, w) of the part of the input that the image covers.
         tokens: (1, g, g, D) input of the last block, padding included.
     """
 
-    def __init__(self, encoder: ImageEncoderViT, ready: SamPicture) -> None:
+    def __init__(self, encoder: ImageEncoderViT, ready: SamImage) -> None:
         self.encoder = encoder
         self.size = ready.size
         self.scaled = ready.scaled
@@ -58,7 +58,7 @@ class SamFeatures:
 
     @property
     def valid(self) -> tuple[int, int]:
-        """(rows, columns) of full patches inside the picture, at least 1; a partial one is none."""
+        """(rows, columns) of full patches inside the image, at least 1; a partial one is none."""
         patch = self.encoder.patch_embed.proj.kernel_size
         rows, columns = (max(a // b, 1) for a, b in zip(self.scaled, patch, strict=True))
         return rows, columns

@@ -1,4 +1,4 @@
-"""The text tower of CLIP, for prompts of any length up to the context length."""
+"""The text encoder of CLIP, for prompts of any length up to the context length."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class TextTower:
             tokens: (N, L) ids, L at most the context length, on any device.
 
         Returns:
-            (N, E) float32, not normalised.
+            (N, E) float32, not normalized.
 
         Raises:
             PromptError: L is too large or 0.

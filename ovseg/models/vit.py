@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.models.image_encoder import Trunk, VisionTower, parse_capture, run_blocks
+from ovseg.models.image_encoder import BackboneTokens, VisionTower, parse_intermediates, run_blocks
 from ovseg.models.position_embedding import resize_positions
 
 
@@ -46,24 +46,24 @@ class VitBlock:
         """Output projection, and layer scale where there is one."""
         return self.block.ls_1(self.block.attn.out_proj(mixed))
 
-    def keys_out(self, keys: Tensor) -> Tensor:
+    def project_keys(self, keys: Tensor) -> Tensor:
         """The output projection applied to the keys, as in MaskCLIP's code."""
         return self.block.attn.out_proj(keys)
 
-    def bare(self, branch: Tensor) -> Tensor:
+    def forward_no_residual(self, branch: Tensor) -> Tensor:
         """Nothing follows."""
         return branch
 
-    def finish(self, tokens: Tensor, branch: Tensor) -> Tensor:
+    def forward_residual_mlp(self, tokens: Tensor, branch: Tensor) -> Tensor:
         """Residual, then the MLP with its residual."""
         tokens = tokens + branch
         return tokens + self.block.ls_2(self.block.mlp(self.block.ln_2(tokens)))
 
-    def ordinary(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """The block as it was trained."""
         return self.block(tokens)
 
-    def apart(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_with_ln2(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(output of the second norm, output of the block)."""
         tokens = tokens + self.block.ls_1(self.block.attention(self.block.ln_1(tokens)))
         inner = self.block.ln_2(tokens)
@@ -112,24 +112,28 @@ class VitTower(VisionTower):
         tokens = torch.cat([first, patches], dim=1) + table.to(patches.dtype)
         return visual.ln_pre(visual.patch_dropout(tokens))
 
-    def trunk(self, images: Tensor, capture: Sequence[str] = ()) -> Trunk:
+    def run_backbone(
+        self, images: Tensor, return_intermediates: Sequence[str] = ()
+    ) -> BackboneTokens:
         """Run all blocks but the last."""
         blocks = self.visual.transformer.resblocks
-        tokens, captured = run_blocks(
+        tokens, intermediates = run_blocks(
             self.embed(images),
             blocks[:-1],
-            parse_capture(capture, len(blocks), len(blocks) - 1),
+            parse_intermediates(return_intermediates, len(blocks), len(blocks) - 1),
             run=lambda block, x: block(x),
-            run_apart=lambda block, x: VitBlock(block).apart(x),
+            run_with_ln2=lambda block, x: VitBlock(block).forward_with_ln2(x),
         )
-        return Trunk(tokens, self.grid_of(images), captured)
+        return BackboneTokens(tokens, self.grid_of(images), intermediates)
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """`ln_post`, then the projection."""
         normed = self.visual.ln_post(tokens)
         return normed, normed if self.visual.proj is None else normed @ self.visual.proj
 
-    def pooled(self, trunk: Trunk) -> Tensor:
+    def pooled(self, backbone_tokens: BackboneTokens) -> Tensor:
         """Global embedding by the tower's own pooling."""
-        pooled, _ = self.visual._pool(self.last.ordinary(trunk.tokens, trunk.grid))
+        pooled, _ = self.visual._pool(
+            self.last.forward(backbone_tokens.tokens, backbone_tokens.grid)
+        )
         return (pooled if self.visual.proj is None else pooled @ self.visual.proj).float()

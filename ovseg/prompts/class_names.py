@@ -16,7 +16,7 @@ from pathlib import Path
 from ovseg.errors import PromptError
 
 __all__ = [
-    "Entry",
+    "ClassEntry",
     "clean_name",
     "distinct",
     "file_lines",
@@ -35,17 +35,17 @@ _MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClassEntry:
     """One class as it was written.
 
     Attributes:
         label: the name shown in results.
-        queries: the texts that are asked, at least one.
+        prompts: the texts that are asked, at least one.
         where: its place in the file or list, for messages.
     """
 
     label: str
-    queries: tuple[str, ...]
+    prompts: tuple[str, ...]
     where: str
 
 
@@ -114,8 +114,8 @@ def clean_name(name: str, *, where: str | None = None, warn: bool = True) -> str
     return safe
 
 
-def parse_entry(text: str, where: str) -> Entry:
-    """Read `label: query; query` or `query; query`, where the first query is the label.
+def parse_entry(text: str, where: str) -> ClassEntry:
+    """Read `label: prompt; prompt` or `prompt; prompt`, where the first prompt is the label.
 
     A colon divides only where a blank follows it, so that `ratio 16:9` is one name.
 
@@ -124,10 +124,10 @@ def parse_entry(text: str, where: str) -> Entry:
         where: its place, for messages.
 
     Raises:
-        PromptError: the label or a query is empty or unusable.
+        PromptError: the label or a prompt is empty or unusable.
 
     Example:
-        >>> parse_entry("feline: cat; tiger", "line 1").queries
+        >>> parse_entry("feline: cat; tiger", "line 1").prompts
         ('cat', 'tiger')
     """
     text = _repair(text, where, warn=True)
@@ -146,9 +146,9 @@ def parse_entry(text: str, where: str) -> Entry:
             "write a blank after it to give a label",
             stacklevel=2,
         )
-    queries = distinct(clean_name(part, where=where) for part in parts)
-    shown = clean_name(label, where=where, warn=name_key(label) != name_key(queries[0]))
-    return Entry(shown if colon else queries[0], queries, where)
+    prompts = distinct(clean_name(part, where=where) for part in parts)
+    shown = clean_name(label, where=where, warn=name_key(label) != name_key(prompts[0]))
+    return ClassEntry(shown if colon else prompts[0], prompts, where)
 
 
 def file_lines(text: str, path: str | Path) -> Iterator[tuple[str, str]]:

@@ -48,14 +48,16 @@ def load_templates(source: str | Path | Sequence[str]) -> tuple[str, ...]:
             expected="the name of a set, a file, or a list of templates",
         )
     if not isinstance(source, str | Path):
-        return _check([(template, f"template {i}") for i, template in enumerate(source, 1)])
+        return _check_templates(
+            [(template, f"template {i}") for i, template in enumerate(source, 1)]
+        )
     name = str(source)
     if name in template_names():
         path = _FOLDER / f"{name}.txt"
     elif os.path.isfile(name):
         path = Path(name)
     elif "{" in name:
-        return _check([(name, "template")])
+        return _check_templates([(name, "template")])
     else:
         near = difflib.get_close_matches(name, template_names(), n=3)
         raise ConfigError(
@@ -63,7 +65,7 @@ def load_templates(source: str | Path | Sequence[str]) -> tuple[str, ...]:
             where="templates",
             expected=f"one of {', '.join(near or template_names())}, a file, or text with {{}}",
         )
-    return _check(list(file_lines(read_text_file(path), path)))
+    return _check_templates(list(file_lines(read_text_file(path), path)))
 
 
 def fill_template(template: str, name: str) -> str:
@@ -76,7 +78,7 @@ def fill_template(template: str, name: str) -> str:
     return template.replace("{}", name)
 
 
-def _check(templates: Sequence[tuple[object, str]]) -> tuple[str, ...]:
+def _check_templates(templates: Sequence[tuple[object, str]]) -> tuple[str, ...]:
     for template, where in templates:
         if not isinstance(template, str) or template.count("{}") != 1:
             raise ConfigError(

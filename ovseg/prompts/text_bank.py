@@ -36,7 +36,7 @@ _MOST_PROMPTS = 16_384
 class TextEncoder(Protocol):
     """What the bank needs of an encoder.
 
-    An encoder whose text tower is not causal says so by an attribute `causal_text = False`.
+    An encoder whose text encoder is not causal says so by an attribute `causal_text = False`.
     """
 
     context_length: int
@@ -56,7 +56,7 @@ class TextBank:
     Per query: every template's prompt is encoded and scaled to unit length, the vectors are
     averaged, and the mean is scaled to unit length (specification of MaskCLIP, section 2.4).
 
-    A causal text tower sees nothing behind the end token, so prompts are cut at the longest of
+    A causal text encoder sees nothing behind the end token, so prompts are cut at the longest of
     their batch, which changes nothing but time. Vectors are kept on disk under the hash of the
     weights, what the tokenizer and the tower make of a fixed text, the templates and the exact
     query; see `text_cache`.
@@ -92,7 +92,7 @@ class TextBank:
         """Encode queries.
 
         Args:
-            queries: (Q) texts, such as `Vocabulary.queries`; repeated ones are encoded once.
+            queries: (Q) texts, such as `Vocabulary.prompts`; repeated ones are encoded once.
             strict: refuse queries that are longer than the context instead of warning.
             progress: called with (queries encoded, queries to encode) as the work goes on.
 
@@ -101,7 +101,7 @@ class TextBank:
 
         Raises:
             PromptError: no query, an empty one, or with `strict` one that is too long.
-            CheckpointError: the text tower gives values that are not finite.
+            CheckpointError: the text encoder gives values that are not finite.
         """
         if isinstance(queries, str) or not queries:
             raise PromptError(f"{queries!r} as queries", expected="a list with at least one text")
@@ -167,7 +167,7 @@ class TextBank:
                 tell(done / len(tokens))
         if not features.isfinite().all():
             raise CheckpointError(
-                "the text tower gives values that are not finite",
+                "the text encoder gives values that are not finite",
                 where=getattr(self.clip, "name", None),
                 fix="check the weights",
             )
@@ -188,7 +188,7 @@ class TextBank:
         for name, cut in cuts.items():
             what = (
                 f"query {_short(name)} is longer than the {self.clip.context_length} tokens of the "
-                f"text tower; cut off: {_short(cut)}"
+                f"text encoder; cut off: {_short(cut)}"
             )
             if strict:
                 raise PromptError(what, expected="a shorter name", fix="shorten it")

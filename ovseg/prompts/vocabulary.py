@@ -15,7 +15,7 @@ from pathlib import Path
 from ovseg.errors import PromptError
 from ovseg.prompts.builtin import builtins, check_not_a_file, list_key, list_path
 from ovseg.prompts.class_names import (
-    Entry,
+    ClassEntry,
     clean_name,
     distinct,
     file_lines,
@@ -39,25 +39,25 @@ GENERIC_BACKGROUND = (
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Classes and the queries (synonyms) asked for each; equal when these are equal.
+    """Classes and the prompts (synonyms) asked for each; equal when these are equal.
 
     Attributes:
         classes: (K) labels, in the order of the label map's indices.
-        queries: (Q) texts, Q >= K, grouped by class.
-        query_class: (Q) class index of each query.
-        background: index of the class labelled `background`, or None.
+        prompts: (Q) texts, Q >= K, grouped by class.
+        prompt_class: (Q) class index of each prompt.
+        background: index of the class labeled `background`, or None.
         source: where it comes from: a path, the name of a built-in list, or "names".
         text: the canonical text that `sha256` hashes.
 
     Example:
         >>> words = Vocabulary.parse("cat, dog; puppy")
-        >>> words.classes, words.queries, words.query_class
+        >>> words.classes, words.prompts, words.prompt_class
         (('cat', 'dog'), ('cat', 'dog', 'puppy'), (0, 1, 1))
     """
 
     classes: tuple[str, ...]
-    queries: tuple[str, ...]
-    query_class: tuple[int, ...]
+    prompts: tuple[str, ...]
+    prompt_class: tuple[int, ...]
     background: int | None
     source: str = field(compare=False)
     text: str = field(compare=False, repr=False)
@@ -80,8 +80,8 @@ class Vocabulary:
         """Make a vocabulary of a list.
 
         Args:
-            names: one entry a class: `query; query` or `label: query; query`. A comma is part of
-                the name.
+            names: one entry a class: `prompt; prompt` or `label: prompt; prompt`. A comma is part
+                of the name.
             merge_duplicates: join classes of the same label instead of refusing them.
 
         Raises:
@@ -170,9 +170,9 @@ class Vocabulary:
         """Give the vocabulary a background class.
 
         Args:
-            background: "auto" adds one with generic queries (words that the vocabulary asks for
+            background: "auto" adds one with generic prompts (words that the vocabulary asks for
                 itself are left out) unless there is one; "none" changes nothing; other words
-                ("sky; wall; tree", or a list) become the queries of the background class.
+                ("sky; wall; tree", or a list) become the prompts of the background class.
 
         Returns:
             The vocabulary with the background in front (index 0), or itself. Warns when one class
@@ -189,9 +189,9 @@ class Vocabulary:
         if mode == "none" or (mode == "auto" and self.background is not None):
             self._warn_if_alone()
             return self
-        queries = self._generic_background() if mode == "auto" else self._own_background(background)
+        prompts = self._generic_background() if mode == "auto" else self._own_background(background)
         entries = self._entries()
-        added = Entry("background", queries, "background")
+        added = ClassEntry("background", prompts, "background")
         if self.background is None:
             entries.insert(0, added)
         else:
@@ -200,7 +200,7 @@ class Vocabulary:
 
     @classmethod
     def _build(
-        cls, entries: list[Entry], *, source: str, merge: bool, text: str | None = None
+        cls, entries: list[ClassEntry], *, source: str, merge: bool, text: str | None = None
     ) -> Vocabulary:
         entries = _unite(entries, merge)
         if not 0 < len(entries) <= MAX_CLASSES:
@@ -213,29 +213,31 @@ class Vocabulary:
         labels = [name_key(entry.label) for entry in entries]
         return cls(
             classes=tuple(entry.label for entry in entries),
-            queries=tuple(query for entry in entries for query in entry.queries),
-            query_class=tuple(i for i, entry in enumerate(entries) for _ in entry.queries),
+            prompts=tuple(prompt for entry in entries for prompt in entry.prompts),
+            prompt_class=tuple(i for i, entry in enumerate(entries) for _ in entry.prompts),
             background=labels.index("background") if "background" in labels else None,
             source=source,
             text=text or "".join(_write(entry) + "\n" for entry in entries),
         )
 
-    def _entries(self) -> list[Entry]:
-        asked = zip(self.query_class, self.queries, strict=True)
+    def _entries(self) -> list[ClassEntry]:
+        asked = zip(self.prompt_class, self.prompts, strict=True)
         return [
-            Entry(self.classes[index], tuple(query for _, query in group), f"class {index + 1}")
+            ClassEntry(
+                self.classes[index], tuple(prompt for _, prompt in group), f"class {index + 1}"
+            )
             for index, group in groupby(asked, key=itemgetter(0))
         ]
 
     def _generic_background(self) -> tuple[str, ...]:
-        asked = {_stem(word) for query in self.queries for word in re.findall(r"\w+", query)}
+        asked = {_stem(word) for prompt in self.prompts for word in re.findall(r"\w+", prompt)}
         words = _split_words(GENERIC_BACKGROUND)
         return tuple(word for word in words if word == "background" or _stem(word) not in asked)
 
     def _own_background(self, background: str | Sequence[str]) -> tuple[str, ...]:
         words = _split_words(background)
-        asked = zip(self.queries, self.query_class, strict=True)
-        known = {name_key(query) for query, index in asked if index != self.background}
+        asked = zip(self.prompts, self.prompt_class, strict=True)
+        known = {name_key(prompt) for prompt, index in asked if index != self.background}
         for word in words:
             if name_key(word) in known:
                 raise PromptError(
@@ -249,14 +251,14 @@ class Vocabulary:
     def _warn_if_alone(self) -> None:
         if len(self.classes) == 1:
             warnings.warn(
-                f"{self.classes[0]!r} is the only class, so EVERY pixel will be labelled with it; "
+                f"{self.classes[0]!r} is the only class, so EVERY pixel will be labeled with it; "
                 "add a background: --background auto, or with_background('auto')",
                 stacklevel=3,
             )
 
 
-def _unite(entries: list[Entry], merge: bool) -> list[Entry]:
-    united: dict[str, Entry] = {}
+def _unite(entries: list[ClassEntry], merge: bool) -> list[ClassEntry]:
+    united: dict[str, ClassEntry] = {}
     for entry in entries:
         first = united.setdefault(name_key(entry.label), entry)
         if first is entry:
@@ -267,14 +269,14 @@ def _unite(entries: list[Entry], merge: bool) -> list[Entry]:
                 expected="every label once (case and blanks do not count)",
                 fix="remove one, or merge them with --merge-duplicates (merge_duplicates=True)",
             )
-        queries = distinct((*first.queries, *entry.queries))
-        united[name_key(entry.label)] = Entry(first.label, queries, first.where)
+        prompts = distinct((*first.prompts, *entry.prompts))
+        united[name_key(entry.label)] = ClassEntry(first.label, prompts, first.where)
     return list(united.values())
 
 
-def _write(entry: Entry) -> str:
-    words = "; ".join(entry.queries)
-    plain = entry.label == entry.queries[0] and ": " not in words
+def _write(entry: ClassEntry) -> str:
+    words = "; ".join(entry.prompts)
+    plain = entry.label == entry.prompts[0] and ": " not in words
     return words if plain else f"{entry.label}: {words}"
 
 

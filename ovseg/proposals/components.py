@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.heads.base import score_picture
+from ovseg.heads.base import score_image
 from ovseg.images.rgb import to_pixels
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.settings import InferenceSettings
@@ -38,11 +38,11 @@ class ComponentProposer(Proposer):
 
     Args:
         head: a type of `ovseg.registry.HEADS` and its arguments.
-        windows: how windows are laid over the picture: `mode`, `crop_size`, `stride` and `align` of
-            `ovseg.inference.settings.InferenceSettings`.
+        windows: how windows are laid over the image: `mode`, `crop_size`, `stride` and
+            `cell_alignment` of `ovseg.inference.settings.InferenceSettings`.
         refiner: sharpens the segmentation before it is taken apart: a type of
             `ovseg.registry.REFINERS` and its arguments; None for none.
-        min_area: smallest part, as a share of the picture; in [0, 1).
+        min_area: smallest part, as a share of the image; in [0, 1).
         most: number of parts at most.
 
     Raises:
@@ -66,7 +66,7 @@ class ComponentProposer(Proposer):
                 expected="an area from 0 to below 1, and at least 1 part",
             )
         where = "decode_head.proposer.windows"
-        given = check_keys(windows or {}, ("mode", "crop_size", "stride", "align"), where)
+        given = check_keys(windows or {}, ("mode", "crop_size", "stride", "cell_alignment"), where)
         self.head = head
         self.windows = windows
         self.refiner = refiner
@@ -101,30 +101,30 @@ class ComponentProposer(Proposer):
 
     def _segment(self, request: ProposalRequest) -> tuple[np.ndarray, Tensor]:
         """Classes (h, w) of the pixels, and probabilities (C, cells, cells) at the patches."""
-        clip, size, queries = request.clip, request.size, len(request.text)
-        scores, grid = score_picture(
+        clip, size, prompts = request.clip, request.size, len(request.text_embeddings)
+        scores, grid = score_image(
             self.dense,
             clip,
-            request.image,
+            request.image_tensor,
             self.settings.fit_patch(clip.patch_size),
-            request.text,
+            request.text_embeddings,
             size,
             batch=request.batch,
             vocabulary=request.vocabulary,
-            picture=request.picture,
+            image_np=request.image_np,
         )
         options = {
-            "kind": self.dense.kind,
+            "score_type": self.dense.score_type,
             "temperature": self.dense.decode_temperature,
-            "align": self.settings.align,
+            "cell_alignment": self.settings.cell_alignment,
         }
-        merged = {**options, "query_class": _query_classes(request)}
+        merged = {**options, "prompt_class": _prompt_classes(request)}
         found = decode(scores, grid, size, want_scores=False, **merged)
         if self.sharpen is not None:
             wanted = partial(maps, scores, grid, size, **merged)
-            found = self.sharpen.refine(to_pixels(request.image), found, wanted)
+            found = self.sharpen.refine(to_pixels(request.image_tensor), found, wanted)
         cells = tuple(-(-side // clip.patch_size) for side in size)
-        return found.labels, maps(scores, grid, cells, range(queries), **options)
+        return found.labels, maps(scores, grid, cells, range(prompts), **options)
 
 
 def connected_parts(labels: np.ndarray, min_area: float, most: int) -> np.ndarray:
@@ -179,8 +179,8 @@ def _mean_inside(index: Tensor, probs: Tensor) -> Tensor:
     return shares @ probs.flatten(1).T / shares.sum(1, keepdim=True)
 
 
-def _query_classes(request: ProposalRequest) -> list[int]:
+def _prompt_classes(request: ProposalRequest) -> list[int]:
     """Class of each row of the text; rows beyond the vocabulary's are classes of their own."""
-    known = [] if request.vocabulary is None else list(request.vocabulary.query_class)
+    known = [] if request.vocabulary is None else list(request.vocabulary.prompt_class)
     first = max(known, default=-1) + 1
-    return known + [first + i for i in range(len(request.text) - len(known))]
+    return known + [first + i for i in range(len(request.text_embeddings) - len(known))]

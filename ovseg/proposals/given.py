@@ -13,23 +13,23 @@ from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.masks.resize import resize_masks
 from ovseg.registry import register_proposer
 
-__all__ = ["GROUND_TRUTH", "GivenProposer", "masks_of_labels"]
+__all__ = ["GROUND_TRUTH", "PrecomputedMaskProposer", "masks_of_labels"]
 
 GROUND_TRUTH = "ground_truth"
-"""Stands for the masks of each picture's labels."""
+"""Stands for the masks of each image's labels."""
 
 _NO_LABEL = (255, 65535)
 
 
-@register_proposer("GivenProposer")
-class GivenProposer(Proposer):
+@register_proposer("PrecomputedMaskProposer")
+class PrecomputedMaskProposer(Proposer):
     """Proposes what it is given, whatever is asked for.
 
     Args:
-        masks: a file, for one picture: `.npz` with an array `masks` as `give` takes them, or a
-            label map (8 or 16 bit picture), of which every label is a mask. "ground_truth": `ovseg
-            test` gives every picture's labels, which tells how well regions are named where
-            masks are perfect. None: `give` follows.
+        masks: a file, for one image: `.npz` with an array `masks` as `set_masks` takes them, or a
+            label map (8 or 16 bit image), of which every label is a mask. "ground_truth": `ovseg
+            test` gives every image's labels, which tells how well regions are named where
+            masks are perfect. None: `set_masks` follows.
 
     Raises:
         InputError: the file cannot be used.
@@ -40,19 +40,19 @@ class GivenProposer(Proposer):
         super().__init__()
         self.masks = masks
         self._given: Tensor | None = None
-        if masks is not None and not self.wants_truth:
-            self.give(_read(Path(masks)))
+        if masks is not None and not self.uses_ground_truth:
+            self.set_masks(_read_masks(Path(masks)))
 
     @property
-    def wants_truth(self) -> bool:
-        """Whether the masks are those of each picture's labels."""
+    def uses_ground_truth(self) -> bool:
+        """Whether the masks are those of each image's labels."""
         return self.masks == GROUND_TRUTH
 
-    def give(self, masks: np.ndarray | Tensor) -> None:
+    def set_masks(self, masks: np.ndarray | Tensor) -> None:
         """Propose these masks from now on.
 
         Args:
-            masks: (Q, H, W) bool or float from 0 to 1, of the picture's own size; or a label map
+            masks: (Q, H, W) bool or float from 0 to 1, of the image's own size; or a label map
                 (H, W) of integers.
 
         Raises:
@@ -78,24 +78,26 @@ class GivenProposer(Proposer):
 
         Raises:
             ConfigError: none were given.
-            InputError: they are of another size than the picture.
+            InputError: they are of another size than the image.
         """
         if self._given is None:
             raise ConfigError(
                 "no masks are given",
                 where="decode_head.proposer.masks",
-                fix="name a file, or call give(masks) before each picture; "
+                fix="name a file, or call give(masks) before each image; "
                 "ground_truth is for ovseg test",
             )
-        size = request.size if request.picture is None else request.picture.shape[:2]
+        size = request.size if request.image_np is None else request.image_np.shape[:2]
         seen = tuple(self._given.shape[1:])
         if seen != tuple(size):
             raise InputError(
-                f"masks of {seen[0]} x {seen[1]} pixels, the picture has {size[0]} x {size[1]}",
+                f"masks of {seen[0]} x {seen[1]} pixels, the image has {size[0]} x {size[1]}",
                 where=self.masks,
-                expected="the size of the upright picture",
+                expected="the size of the upright image",
             )
-        return MaskProposals(resize_masks(self._given.to(request.image.device), request.size))
+        return MaskProposals(
+            resize_masks(self._given.to(request.image_tensor.device), request.size)
+        )
 
 
 def masks_of_labels(labels: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ def masks_of_labels(labels: Tensor) -> Tensor:
     return labels == torch.tensor(found, dtype=labels.dtype).view(-1, 1, 1)
 
 
-def _read(path: Path) -> np.ndarray:
+def _read_masks(path: Path) -> np.ndarray:
     if not path.is_file():
         raise InputError("no such file of masks", where=path, fix="check the path")
     if path.suffix == ".npz":

@@ -80,11 +80,11 @@ class MaskFormerProposer(Proposer):
 
     @torch.no_grad()
     def propose(self, request: ProposalRequest) -> MaskProposals:
-        """Return the network's masks of a picture; mask logits are resized before the sigmoid."""
-        images = 255 * request.image[None]
+        """Return the network's masks of an image; mask logits are resized before the sigmoid."""
+        images = 255 * request.image_tensor[None]
         found = self.network(images)[-1]
         height, width = images.shape[2:]
         padded = (height + -height % STRIDE, width + -width % STRIDE)
         masks = functional.interpolate(found.masks, padded, mode="bilinear", align_corners=False)
         prob = masks[0, :, :height, :width].sigmoid()
-        return MaskProposals(prob, self.network.logits(found.embed[0], request.text))
+        return MaskProposals(prob, self.network.logits(found.embed[0], request.text_embeddings))

@@ -27,8 +27,8 @@ class SamProposer(Proposer):
 
     Args:
         sam: arguments of `ovseg.models.sam.build_sam`.
-        points_per_side: points of the grid along a side of the picture.
-        min_area: smallest mask, as a share of the picture; in [0, 1).
+        points_per_side: points of the grid along a side of the image.
+        min_area: smallest mask, as a share of the image; in [0, 1).
         most: how many masks are kept, the largest ones.
         options: further settings of `segment_anything.SamAutomaticMaskGenerator`.
 
@@ -65,18 +65,18 @@ class SamProposer(Proposer):
 
     def propose(self, request: ProposalRequest) -> MaskProposals:
         """Return what SAM finds, the largest first; see `Proposer`."""
-        picture = request.picture
-        if picture is None:
-            picture = to_pixels(request.image)
-        found = self.generator.generate(np.ascontiguousarray(picture))
+        image = request.image_np
+        if image is None:
+            image = to_pixels(request.image_tensor)
+        found = self.generator.generate(np.ascontiguousarray(image))
         areas = torch.tensor([float(each["area"]) for each in found])
-        least = self.min_area * picture.shape[0] * picture.shape[1]
+        least = self.min_area * image.shape[0] * image.shape[1]
         found = [found[i] for i in large_first(areas, least, self.most).tolist()]
-        masks = np.zeros((len(found), *picture.shape[:2]), bool)
+        masks = np.zeros((len(found), *image.shape[:2]), bool)
         for mask, each in zip(masks, found, strict=True):
             mask[:] = each["segmentation"]
         quality = [each["predicted_iou"] * each["stability_score"] for each in found]
-        device = request.image.device
+        device = request.image_tensor.device
         return MaskProposals(
             resize_masks(torch.from_numpy(masks).to(device), request.size),
             quality=torch.tensor(quality, dtype=torch.float32, device=device),

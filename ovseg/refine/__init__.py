@@ -1,4 +1,4 @@
-"""Refiners: sharpen a decoded label map with the picture."""
+"""Refiners: sharpen a decoded label map with the image."""
 
 from ovseg.refine.base import Maps, Refiner
 from ovseg.registry import REFINERS

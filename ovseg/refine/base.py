@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Maps", "Refiner"]
 
 Maps = Callable[[Sequence[int]], Tensor]
-"""From K classes to their probability maps (K, H, W) float32 at the picture's size."""
+"""From K classes to their probability maps (K, H, W) float32 at the image's size."""
 
 
 class Refiner(nn.Module, ABC):
-    """Changes a result with the help of the picture; works where the maps lie.
+    """Changes a result with the help of the image; works where the maps lie.
 
     Arguments of a refiner's constructor are kept as attributes of the same names.
     """
@@ -39,7 +39,7 @@ class Refiner(nn.Module, ABC):
         """
         return self
 
-    def share(self, head: Head, patch_size: int) -> Refiner:
+    def share_sam_encoder(self, head: Head, patch_size: int) -> Refiner:
         """Take a tower of the head's in place of an equal one; most refiners have none.
 
         Args:
@@ -51,7 +51,7 @@ class Refiner(nn.Module, ABC):
     @abstractmethod
     def refine(
         self,
-        picture: np.ndarray,
+        image_np: np.ndarray,
         decoded: Decoded,
         maps: Maps,
         *,
@@ -61,7 +61,7 @@ class Refiner(nn.Module, ABC):
         """Refine one result.
 
         Args:
-            picture: (H, W, 3) uint8 RGB, the size of the result.
+            image_np: (H, W, 3) uint8 RGB, the size of the result.
             decoded: labels and scores.
             maps: gives the probability maps of the classes that the refiner asks for.
             threshold: pixels whose best probability is lower become background.

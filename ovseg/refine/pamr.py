@@ -1,7 +1,7 @@
 """Pixel-adaptive mask refinement (Araslanov and Roth, CVPR 2020, section 4.2).
 
-Every pixel repeatedly takes a mean over neighbours at several distances, weighted by how alike the
-picture is there.
+Every pixel repeatedly takes a mean over neighbors at several distances, weighted by how alike the
+image is there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.inference.decode import Decoded, PictureMaps
+from ovseg.inference.decode import Decoded, ImageMaps
 from ovseg.refine.base import Maps, Refiner
 from ovseg.registry import register_refiner
 
@@ -22,7 +22,7 @@ __all__ = ["Pamr", "pamr"]
 
 _STRIP_PIXELS = 1 << 20
 _MAPS = 16
-_MAP_NUMBERS = 1 << 27
+_MAP_ELEMENTS = 1 << 27
 
 
 def pamr(
@@ -30,15 +30,15 @@ def pamr(
 ) -> Tensor:
     """Refine maps of scores.
 
-    Weights are the softmax over all neighbours of the channels' mean of -|difference| / (0.1 s),
-    where s is the standard deviation over all 3 x 3 neighbourhoods of the pixel together. The
-    picture is worked through in strips of rows, so that memory does not grow with its size.
+    Weights are the softmax over all neighbors of the channels' mean of -|difference| / (0.1 s),
+    where s is the standard deviation over all 3 x 3 neighborhoods of the pixel together. The
+    image is worked through in strips of rows, so that memory does not grow with its size.
 
     Args:
         image: (3, H, W) of any scale.
         maps: (K, H, W).
         steps: how often the mean is taken.
-        dilations: distances of the neighbours, 8 at each.
+        dilations: distances of the neighbors, 8 at each.
 
     Returns:
         (K, H, W).
@@ -59,7 +59,7 @@ def pamr(
     return out
 
 
-def _neighbours(x: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
+def _neighbors(x: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
     """Go through the shifted copies of x (C, H, W), 8 a dilation; borders repeat."""
     height, width = x.shape[1:]
     for step in dilations:
@@ -71,37 +71,37 @@ def _neighbours(x: Tensor, dilations: Sequence[int]) -> Iterator[Tensor]:
 
 
 def _affinity(image: Tensor, dilations: Sequence[int]) -> Tensor:
-    """Weights (neighbours, H, W), which sum to 1."""
+    """Weights (neighbors, H, W), which sum to 1."""
     count = 9 * len(dilations)
     total = torch.zeros_like(image)
     squares = torch.zeros_like(image)
-    for other in _neighbours(image, dilations):
-        # Differences to the centre: no cancellation in the variance of flat regions.
+    for other in _neighbors(image, dilations):
+        # Differences to the center: no cancellation in the variance of flat regions.
         difference = other - image
         total += difference
         squares += difference.square()
     variance = (squares - total.square() / count) / (count - 1)
     scale = 1 / (1e-8 + 0.1 * variance.clamp(min=0).sqrt())
-    likeness = [-((other - image).abs() * scale).mean(0) for other in _neighbours(image, dilations)]
+    likeness = [-((other - image).abs() * scale).mean(0) for other in _neighbors(image, dilations)]
     return torch.stack(likeness).softmax(0)
 
 
 def _mean(maps: Tensor, weights: Tensor, dilations: Sequence[int]) -> Tensor:
     out = torch.zeros_like(maps)
-    for weight, other in zip(weights, _neighbours(maps, dilations), strict=True):
+    for weight, other in zip(weights, _neighbors(maps, dilations), strict=True):
         out.addcmul_(other, weight)
     return out
 
 
 @register_refiner("PamrRefiner")
 class Pamr(Refiner):
-    """Sharpens maps with the picture, some at a time.
+    """Sharpens maps with the image, some at a time.
 
     Args:
         steps: how often the mean is taken.
-        dilations: distances of the neighbours in pixels.
+        dilations: distances of the neighbors in pixels.
         on: what is sharpened: the "probabilities" of the classes that are there, or the "scores" of
-            all queries before the softmax (as in Trident's code), which takes longer.
+            all prompts before the softmax (as in Trident's code), which takes longer.
 
     Raises:
         ConfigError: a setting out of its range.
@@ -125,20 +125,22 @@ class Pamr(Refiner):
 
     def refine(
         self,
-        picture: np.ndarray,
+        image_np: np.ndarray,
         decoded: Decoded,
         maps: Maps,
         *,
         threshold: float = 0.0,
         background: int = 0,
     ) -> Decoded:
-        """Refine one result; see `Refiner`. With `on="scores"` the maps are `PictureMaps`."""
-        image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
-        at_once = max(_MAP_NUMBERS // decoded.labels.size, 1)
+        """Refine one result; see `Refiner`. With `on="scores"` the maps are `ImageMaps`."""
+        image_tensor = (
+            torch.from_numpy(np.ascontiguousarray(image_np)).permute(2, 0, 1).float() / 255
+        )
+        at_once = max(_MAP_ELEMENTS // decoded.labels.size, 1)
         if self.on == "scores":
-            labels, best = self._from_scores(image, maps, at_once)
+            labels, best = self._from_scores(image_tensor, maps, at_once)
         else:
-            labels, best = self._from_probabilities(image, decoded, maps, at_once)
+            labels, best = self._from_probabilities(image_tensor, decoded, maps, at_once)
         labels = labels.masked_fill(best < threshold, background).numpy()
         return Decoded(labels.astype(decoded.labels.dtype), best.clamp(0, 1).numpy())
 
@@ -158,17 +160,17 @@ class Pamr(Refiner):
             best = torch.maximum(best, top)
         return labels, best
 
-    def _from_scores(self, image: Tensor, maps: PictureMaps, at_once: int) -> tuple[Tensor, Tensor]:
+    def _from_scores(self, image: Tensor, maps: ImageMaps, at_once: int) -> tuple[Tensor, Tensor]:
         """(label, probability) of every pixel, by a running maximum and sum of exponentials."""
         best = torch.full(image.shape[1:], float("-inf"))
         norm = torch.full_like(best, float("-inf"))
-        query = torch.zeros(best.shape, dtype=torch.long)
-        for low in range(0, len(maps.query_class), at_once):
-            high = min(low + at_once, len(maps.query_class))
+        prompt = torch.zeros(best.shape, dtype=torch.long)
+        for low in range(0, len(maps.prompt_class), at_once):
+            high = min(low + at_once, len(maps.prompt_class))
             sharp = self._sharpen(image, maps.before_softmax(low, high))
             top, place = sharp.max(0)
-            query = torch.where(top > best, place + low, query)
+            prompt = torch.where(top > best, place + low, prompt)
             best = torch.maximum(best, top)
             norm = torch.logaddexp(norm, sharp.logsumexp(0))
-        labels = torch.tensor(maps.query_class)[query]
+        labels = torch.tensor(maps.prompt_class)[prompt]
         return labels, (best - norm).exp() if maps.softmax else best

@@ -1,6 +1,6 @@
 """Prompts for SAM out of a coarse segmentation, as Trident asks for them (arXiv 2411.09219).
 
-Everything happens at half the picture's resolution: every connected region of a label gives a box
+Everything happens at half the image's resolution: every connected region of a label gives a box
 and a point, and the probability map of its class a mask prompt.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
     "nearest",
 ]
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+_EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def half_maps(maps: Tensor) -> Tensor:
 def find_prompts(
     labels: np.ndarray, classes: Sequence[int], maps: np.ndarray, floor: float, minimal_area: int
 ) -> Prompts:
-    """Find the connected regions (8 neighbours) and what to ask about each.
+    """Find the connected regions (8 neighbors) and what to ask about each.
 
     Args:
         labels: (h, w) integers, as `half_labels` gives them.
@@ -113,7 +113,7 @@ def find_prompts(
     for number, probability in zip(classes, maps, strict=True):
         if probability.max() < floor:
             continue
-        parts, count = ndimage.label(labels == number, _EIGHT_NEIGHBOURS)
+        parts, count = ndimage.label(labels == number, _EIGHT_NEIGHBORS)
         areas = np.bincount(parts.ravel(), minlength=count + 1)
         for part, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
             if areas[part] < minimal_area:
@@ -139,7 +139,7 @@ def mask_prompts(
 
     Args:
         maps: (K, h, w) at half resolution.
-        size: (H, W) of the picture.
+        size: (H, W) of the image.
         side: side of a mask prompt.
         factor: what probabilities are multiplied by.
         floor: those up to this become 0.

@@ -31,19 +31,19 @@ from ovseg.registry import register_refiner
 if TYPE_CHECKING:
     from ovseg.heads.base import Head
 
-__all__ = ["MASK_PROMPT_NORMS", "SamRefiner", "ask", "encode_masks", "masks_of_picture"]
+__all__ = ["MASK_PROMPT_NORMS", "SamRefiner", "ask", "encode_masks", "masks_of_image"]
 
 MASK_PROMPT_NORMS = ("height", "channel")
 
 _PROMPTS_AT_ONCE = 8
-_MAP_NUMBERS = 1 << 25
+_MAP_ELEMENTS = 1 << 25
 
 
 @register_refiner("SamRefiner")
 class SamRefiner(Refiner):
     """Gives every region of a result the outline that SAM sees there.
 
-    Regions, boxes, points and areas are those of the result at half the picture's resolution.
+    Regions, boxes, points and areas are those of the result at half the image's resolution.
     Where SAM is not sure enough of any mask everything stays as it was.
 
     Args:
@@ -55,7 +55,7 @@ class SamRefiner(Refiner):
         sam_iou_thresh: a mask is kept when SAM predicts a larger IoU for it.
         mask_prompt_norm: what the norms over an encoded mask prompt run along: "height" as in the
             published code (mean and variance over the rows), or "channel" as SAM was trained.
-        side_multiple: the picture's sides are rounded up to multiples of this for SAM; None stands
+        side_multiple: the image's sides are rounded up to multiples of this for SAM; None stands
             for CLIP's patch in a pipeline, as published, and for 1 without one.
 
     Raises:
@@ -105,12 +105,12 @@ class SamRefiner(Refiner):
         return self.sam.weights_hash
 
     def to_precision(self, precision: str) -> SamRefiner:
-        """Cast the picture encoder, in place; see `SamEncoder.to_precision`."""
+        """Cast the image encoder, in place; see `SamEncoder.to_precision`."""
         self.sam.to_precision(precision)
         return self
 
-    def share(self, head: Head, patch_size: int) -> SamRefiner:
-        """Take the SAM of a head that has the same one: it sees a picture once for both."""
+    def share_sam_encoder(self, head: Head, patch_size: int) -> SamRefiner:
+        """Take the SAM of a head that has the same one: it sees an image once for both."""
         if self.side_multiple is None:
             self.side_multiple = patch_size
         tower = getattr(head, "sam_tower", None)
@@ -120,7 +120,7 @@ class SamRefiner(Refiner):
 
     def refine(
         self,
-        picture: np.ndarray,
+        image_np: np.ndarray,
         decoded: Decoded,
         maps: Maps,
         *,
@@ -128,18 +128,18 @@ class SamRefiner(Refiner):
         background: int = 0,
     ) -> Decoded:
         """Refine one result; see `Refiner`. The threshold is not applied once more."""
-        return self.refine_with(self.sam.encode(picture, self.side_multiple or 1), decoded, maps)
+        return self.refine_with(self.sam.encode(image_np, self.side_multiple or 1), decoded, maps)
 
     @torch.no_grad()
     def refine_with(self, features: SamFeatures, decoded: Decoded, maps: Maps) -> Decoded:
-        """Refine one result with features of its picture that are there already.
+        """Refine one result with features of its image that are there already.
 
         A pixel that kept masks cover gets the class with the largest product of probability and
         mask. That product is its score; inside a region whose own mask was refused, the
         probability is. All other pixels stay as they are.
 
         Args:
-            features: what `SamEncoder.encode` says about the whole picture.
+            features: what `SamEncoder.encode` says about the whole image.
             decoded: labels and scores.
             maps: as for `refine`; asked only for classes that win somewhere.
         """
@@ -157,7 +157,7 @@ class SamRefiner(Refiner):
         merged = _Merged(size)
         for number, probability in _one_by_one(maps, list(logits), size):
             low = torch.stack(logits[number])
-            best = masks_of_picture(low, features, self.sam.side, size).to(probability.device)
+            best = masks_of_image(low, features, self.sam.side, size).to(probability.device)
             merged.add(number, best, probability)
         return merged.over(decoded, nearest(prompts.union(~kept), size))
 
@@ -189,7 +189,7 @@ def ask(
 
     Args:
         sam: the network.
-        features: of the picture.
+        features: of the image.
         prompts: what is asked.
         masks: mask prompt (side, side) of every class.
         mask_prompt_norm: see `SamRefiner`.
@@ -225,14 +225,14 @@ def encode_masks(sam: SamEncoder, masks: Tensor, mask_prompt_norm: str) -> Tenso
     return torch.stack([encode(mask[None]) for mask in masks])
 
 
-def masks_of_picture(
+def masks_of_image(
     logits: Tensor, features: SamFeatures, side: int, size: tuple[int, int]
 ) -> Tensor:
-    """Bring mask logits to the picture, as SAM does, and take the largest at every pixel.
+    """Bring mask logits to the image, as SAM does, and take the largest at every pixel.
 
     Args:
         logits: (m, s, s).
-        features: of the picture; tell which part of SAM's input it covers.
+        features: of the image; tell which part of SAM's input it covers.
         side: side of SAM's input.
         size: (H, W) of the result.
 
@@ -257,7 +257,7 @@ def _one_by_one(
     maps: Maps, classes: Sequence[int], size: tuple[int, int]
 ) -> Iterator[tuple[int, Tensor]]:
     """Classes with their maps (H, W); as many are computed together as memory allows."""
-    at_once = max(_MAP_NUMBERS // (size[0] * size[1]), 1)
+    at_once = max(_MAP_ELEMENTS // (size[0] * size[1]), 1)
     for low in range(0, len(classes), at_once):
         part = classes[low : low + at_once]
         yield from zip(part, maps(part), strict=True)

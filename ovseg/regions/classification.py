@@ -19,12 +19,12 @@ __all__ = ["RegionClassification", "class_means", "top_hits"]
 TOPS = (1, 5)
 
 
-def top_hits(vectors: Tensor, text: Tensor, labels: Tensor, top: int = 5) -> Tensor:
+def top_hits(vectors: Tensor, text_embeddings: Tensor, labels: Tensor, top: int = 5) -> Tensor:
     """Whether the right class is the best, second best, ... of a region.
 
     Args:
         vectors: (K, E) features of regions, any length.
-        text: (C, E) features of classes, any length.
+        text_embeddings: (C, E) features of classes, any length.
         labels: (K) the right class.
         top: places to look at.
 
@@ -39,18 +39,23 @@ def top_hits(vectors: Tensor, text: Tensor, labels: Tensor, top: int = 5) -> Ten
         tensor([[False,  True],
                 [ True, False]])
     """
-    if vectors.ndim != 2 or text.ndim != 2 or vectors.shape[1] != text.shape[1]:
+    if (
+        vectors.ndim != 2
+        or text_embeddings.ndim != 2
+        or vectors.shape[1] != text_embeddings.shape[1]
+    ):
         raise InputError(
-            f"vectors of shape {tuple(vectors.shape)} and classes of {tuple(text.shape)}",
+            f"vectors of shape {tuple(vectors.shape)} "
+            f"and classes of {tuple(text_embeddings.shape)}",
             expected="(K, E) and (C, E)",
         )
-    if len(labels) != len(vectors) or bool(((labels < 0) | (labels >= len(text))).any()):
+    if len(labels) != len(vectors) or bool(((labels < 0) | (labels >= len(text_embeddings))).any()):
         raise InputError(
             "labels do not fit the regions and the classes",
-            expected=f"{len(vectors)} labels from 0 to {len(text) - 1}",
+            expected=f"{len(vectors)} labels from 0 to {len(text_embeddings) - 1}",
         )
-    cosines = normalize(vectors.float(), dim=1) @ normalize(text.float(), dim=1).T
-    found = cosines.topk(min(top, len(text)), dim=1).indices
+    cosines = normalize(vectors.float(), dim=1) @ normalize(text_embeddings.float(), dim=1).T
+    found = cosines.topk(min(top, len(text_embeddings)), dim=1).indices
     hits = torch.zeros(len(vectors), top, dtype=torch.bool, device=vectors.device)
     hits[:, : found.shape[1]] = found == labels.to(found)[:, None]
     return hits
@@ -83,7 +88,7 @@ def class_means(hits: Tensor, labels: Tensor, *, half: bool = False) -> dict[str
 
 
 class RegionClassification:
-    """Collects regions of many pictures; `class_means` in the end, things and stuff apart.
+    """Collects regions of many images; `class_means` in the end, things and stuff apart.
 
     Args:
         text: (C, E) features of classes, any length.
@@ -96,8 +101,8 @@ class RegionClassification:
         {'rois.thing.macc1': 1.0, 'rois.thing.macc5': 1.0}
     """
 
-    def __init__(self, text: Tensor, *, half: bool = False) -> None:
-        self.text = text
+    def __init__(self, text_embeddings: Tensor, *, half: bool = False) -> None:
+        self.text = text_embeddings
         self.half = half
         self._seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
 

@@ -1,4 +1,4 @@
-"""Features of the regions of pictures, in the three ways that DeCLIP's training log compares."""
+"""Features of the regions of images, in the three ways that DeCLIP's training log compares."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def region_features(
     mode: str = "csa",
     attn_scale: str = "sqrt_d",
 ) -> dict[str, Tensor]:
-    """Describe the regions of a batch of pictures by one vector each.
+    """Describe the regions of a batch of images by one vector each.
 
     Args:
-        clip: the encoder, with any of its picture towers.
+        clip: the encoder, with any of its image encoders.
         images: (B, 3, H, W) RGB in [0, 1], sides multiples of the patch.
-        boxes: for every picture (n, 4), see `ovseg.regions.roi_pool`.
-        masks: for every picture (n, h, w) on the grid of patches, see `mask_pool`.
+        boxes: for every image (n, 4), see `ovseg.regions.roi_pool`.
+        masks: for every image (n, h, w) on the grid of patches, see `mask_pool`.
         crops: (K, 3, H', W') RGB in [0, 1], the regions cut out, for the ordinary embedding.
         mode: how the last block is read, see `ovseg.heads.decoupled.MODES`.
         attn_scale: "sqrt_d" or "none", as the weights were trained.
@@ -45,10 +45,10 @@ def region_features(
 
     Raises:
         ConfigError: an unknown mode or scale.
-        InputError: other shapes, or a box outside of its picture.
+        InputError: other shapes, or a box outside of its image.
     """
     clip.tower.grid_of(images)
-    dense = content(clip.tower, clip.trunk(images), mode, attn_scale)
+    dense = content(clip.tower, clip.run_backbone(images), mode, attn_scale)
     found = {"rois": roi_pool(dense, boxes)}
     if masks is not None:
         found["maskpool"] = mask_pool(dense, masks)

@@ -21,15 +21,15 @@ def roi_grid(features: Tensor, boxes: Sequence[Tensor], size: int) -> Tensor:
 
     Args:
         features: (B, E, h, w), any length.
-        boxes: for every picture (n, 4), left, top, right and bottom in parts of its sides. A box
-            may stick out of the picture, be smaller than a cell, or have no area.
+        boxes: for every image (n, 4), left, top, right and bottom in parts of its sides. A box
+            may stick out of the image, be smaller than a cell, or have no area.
         size: rows and columns of the result.
 
     Returns:
-        (K, E, size, size) float32 of all boxes, picture by picture; 0 for a box without area.
+        (K, E, size, size) float32 of all boxes, image by image; 0 for a box without area.
 
     Raises:
-        InputError: other shapes; a box that is not finite, upside down or outside of the picture.
+        InputError: other shapes; a box that is not finite, upside down or outside of the image.
     """
     _check_maps(features, boxes, "boxes")
     for index, each in enumerate(boxes):
@@ -59,25 +59,25 @@ def mask_mean(features: Tensor, masks: Sequence[Tensor]) -> Tensor:
 
     Args:
         features: (B, E, h, w), any length.
-        masks: for every picture (n, h, w) weights on the grid of the features, not negative.
+        masks: for every image (n, h, w) weights on the grid of the features, not negative.
 
     Returns:
-        (K, E) float32 of all masks, picture by picture; 0 for an empty mask.
+        (K, E) float32 of all masks, image by image; 0 for an empty mask.
 
     Raises:
         InputError: other shapes.
     """
     _check_maps(features, masks, "masks")
     means = []
-    for picture, each in zip(features.float(), masks, strict=True):
-        if each.ndim != 3 or each.shape[1:] != picture.shape[1:]:
+    for image, each in zip(features.float(), masks, strict=True):
+        if each.ndim != 3 or each.shape[1:] != image.shape[1:]:
             raise InputError(
                 f"masks of shape {tuple(each.shape)}",
-                expected="(n, {}, {}), the grid of the features".format(*picture.shape[1:]),
+                expected="(n, {}, {}), the grid of the features".format(*image.shape[1:]),
             )
-        weights = each.to(picture).flatten(1)
+        weights = each.to(image).flatten(1)
         total = weights.sum(1, keepdim=True) + _EPS
-        means.append(weights @ picture.flatten(1).T / total)
+        means.append(weights @ image.flatten(1).T / total)
     return torch.cat(means)
 
 
@@ -91,15 +91,15 @@ def _check_maps(features: Tensor, regions: Sequence[Tensor], what: str) -> None:
         raise InputError(f"features of shape {tuple(features.shape)}", expected="(B, E, h, w)")
     if len(regions) != len(features):
         raise InputError(
-            f"{what} of {len(regions)} pictures for features of {len(features)}",
-            expected=f"one tensor of {what} a picture",
+            f"{what} of {len(regions)} images for features of {len(features)}",
+            expected=f"one tensor of {what} an image",
         )
 
 
-def _check_boxes(boxes: Tensor, picture: int) -> None:
+def _check_boxes(boxes: Tensor, image: int) -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(
-            f"boxes of shape {tuple(boxes.shape)}", where=f"picture {picture}", expected="(n, 4)"
+            f"boxes of shape {tuple(boxes.shape)}", where=f"image {image}", expected="(n, 4)"
         )
     left, top, right, bottom = boxes.unbind(1)
     inside = (left < 1) & (top < 1) & (right > 0) & (bottom > 0)
@@ -108,8 +108,8 @@ def _check_boxes(boxes: Tensor, picture: int) -> None:
     if not bool(good.all()):
         index = int((~good).nonzero()[0])
         raise InputError(
-            f"box {[round(float(x), 4) for x in boxes[index]]} is not one of this picture",
-            where=f"picture {picture}, box {index}",
+            f"box {[round(float(x), 4) for x in boxes[index]]} is not one of this image",
+            where=f"image {image}, box {index}",
             expected="left <= right, top <= bottom in parts of the sides, overlapping [0, 1]",
-            fix="divide pixels by the width and height, and drop boxes outside of the picture",
+            fix="divide pixels by the width and height, and drop boxes outside of the image",
         )

@@ -1,4 +1,4 @@
-"""Segments of a picture as boxes, masks and crops, laid out as for DeCLIP's training log."""
+"""Segments of an image as boxes, masks and crops, laid out as for DeCLIP's training log."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ AREAS = (8.0**2, 1024.0**2)
 """Least and largest area of a segment's box, in pixels."""
 
 MOST = 100
-"""Segments of one picture that count."""
+"""Segments of one image that count."""
 
 _THING_CROP = 1.5
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Regions of a letter-boxed picture, in the form that `region_features` takes.
+    """Regions of a letter-boxed image, in the form that `region_features` takes.
 
     Attributes:
         image: (3, S, S) RGB in [0, 1].
@@ -45,7 +45,7 @@ class Segments:
 
 
 def segment_regions(
-    picture: np.ndarray,
+    image: np.ndarray,
     masks: np.ndarray | Tensor,
     things: Sequence[bool],
     *,
@@ -54,18 +54,18 @@ def segment_regions(
     patch: int = 16,
     crop: int = 224,
 ) -> Segments:
-    """Lay out the segments of a picture.
+    """Lay out the segments of an image.
 
     Segments whose box is below 8 x 8 or above 1024 x 1024 pixels are left out, and those after the
     first 100. Crops of things are half as large again as their boxes.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         masks: (N, H, W) bool.
         things: (N) which segments are things; the others are stuff.
         boxes: (N, 4) annotated boxes in pixels; None takes the masks' own. As in the published
             evaluation, the box of stuff is always its mask's own and ends one pixel short.
-        side: S, of the square that the picture is letter-boxed into: a multiple of the patch.
+        side: S, of the square that the image is letter-boxed into: a multiple of the patch.
         patch: pixels of a cell.
         crop: c, of the crops: the native size of the tower.
 
@@ -73,7 +73,7 @@ def segment_regions(
         InputError: other shapes, or an empty mask.
     """
     masks = torch.as_tensor(masks, dtype=torch.bool)
-    size = tuple(picture.shape[:2])
+    size = tuple(image.shape[:2])
     if masks.ndim != 3 or tuple(masks.shape[1:]) != size or len(masks) != len(things):
         raise InputError(
             f"masks of shape {tuple(masks.shape)}, {len(things)} things or stuff",
@@ -89,7 +89,7 @@ def segment_regions(
     kept = ((area >= AREAS[0]) & (area <= AREAS[1])).nonzero().flatten()[:MOST]
     in_pixels, whole = in_pixels[kept], whole[kept]
     cut = torch.where(whole[:, None], enlarge(in_pixels, _THING_CROP, size), in_pixels)
-    pil = Image.fromarray(picture)
+    pil = Image.fromarray(image)
     return Segments(
         image=torch.from_numpy(letterbox(pil, side)).permute(2, 0, 1) / 255,
         boxes=in_frame(in_pixels, size),
@@ -114,7 +114,7 @@ def _tight_boxes(masks: Tensor, things: Tensor) -> Tensor:
 
 
 def _on_grid(masks: Tensor, cells: int) -> Tensor:
-    """Masks (n, H, W) on the grid of the letter-boxed picture: (n, cells, cells), 0 or 1."""
+    """Masks (n, H, W) on the grid of the letter-boxed image: (n, cells, cells), 0 or 1."""
     height, width = masks.shape[1:]
     rows, columns = (
         max(round(length * cells / max(height, width)), 1) for length in (height, width)

@@ -1,4 +1,4 @@
-"""Many pictures into one run folder: skip what is done, go on after failures, count."""
+"""Many images into one run folder: skip what is done, go on after failures, count."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ovseg.images.frame_names import apart_from_frames, frame_name
 from ovseg.images.read import read_frames
 
 if TYPE_CHECKING:
-    from ovseg.images import Item, Picture, PictureFinder, ReadOptions
+    from ovseg.images import ImageFinder, Item, LoadedImage, ReadOptions
     from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.runs.folder import RunFolder
     from ovseg.segmentation import Segmentation
     from ovseg.segmenter import Segmenter
     from ovseg.utils.progress import Progress
 
-__all__ = ["Batch", "Tally"]
+__all__ = ["Batch", "RunCounts"]
 
 
 @dataclass
-class Tally:
-    """What became of the pictures so far."""
+class RunCounts:
+    """What became of the images so far."""
 
     done: int = 0
     skipped: int = 0
@@ -45,15 +45,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """How each picture of a run is read, segmented and written.
+    """How each image of a run is read, segmented and written.
 
     Attributes:
         model: the loaded model.
         vocabulary: its words.
         folder: where results go.
         formats: as for `Segmentation.save`.
-        options: how pictures are read.
-        palette: an RGB colour a class, or None for the automatic ones.
+        options: how images are read.
+        palette: an RGB color a class, or None for the automatic ones.
         all_frames: give every frame of an animation or page of a TIFF results of its own.
         stop_at_first: raise the first failure instead of going on.
     """
@@ -67,8 +67,8 @@ class Batch:
     all_frames: bool = False
     stop_at_first: bool = False
 
-    def run(self, items: PictureFinder, progress: Progress, tally: Tally) -> None:
-        """Work through the pictures; the tally is right at any moment, also after an interrupt.
+    def run(self, items: ImageFinder, progress: Progress, tally: RunCounts) -> None:
+        """Work through the images; the tally is right at any moment, also after an interrupt.
 
         Raises:
             OvsegError: results cannot be written, or any failure if `stop_at_first`.
@@ -77,7 +77,7 @@ class Batch:
         for item in items:
             self._one(apart_from_frames(item) if self.all_frames else item, progress, tally)
 
-    def _one(self, item: Item, progress: Progress, tally: Tally) -> None:
+    def _one(self, item: Item, progress: Progress, tally: RunCounts) -> None:
         if self._is_done(item):
             tally.skipped += 1
             progress.step()
@@ -107,7 +107,7 @@ class Batch:
             for index in range(1, first["notes"]["frames"])
         )
 
-    def _work(self, item: Item, progress: Progress, tally: Tally) -> None:
+    def _work(self, item: Item, progress: Progress, tally: RunCounts) -> None:
         results = self._results(item)
         while True:
             try:
@@ -125,19 +125,19 @@ class Batch:
         progress.step()
 
     def _results(self, item: Item) -> Iterator[tuple[str, Segmentation, dict[str, Any]]]:
-        """Name, result and details of the picture, or of each of its frames not done before."""
+        """Name, result and details of the image, or of each of its frames not done before."""
         if not self.all_frames:
             yield item.name, *self._segment(item.path)
             return
-        for picture in read_frames(item.path, self.options):
+        for image in read_frames(item.path, self.options):
             name = item.name
-            if "frame" in picture.notes:
-                name = frame_name(name, picture.notes["frame"])
+            if "frame" in image.notes:
+                name = frame_name(name, image.notes["frame"])
                 if self.folder.is_done(name, item.path):
                     continue
-            yield name, *self._segment(picture)
+            yield name, *self._segment(image)
 
-    def _segment(self, source: str | Picture) -> tuple[Segmentation, dict[str, Any]]:
+    def _segment(self, source: str | LoadedImage) -> tuple[Segmentation, dict[str, Any]]:
         start = time.perf_counter()
         result = self.model.segment(
             source, self.vocabulary, options=self.options, palette=self.palette

@@ -1,13 +1,13 @@
 """The folder that a run writes to: what is done, by whom, with which settings.
 
     OUT/run.json        settings, protocol, versions: what made these results
-    OUT/classes.json    id, label and colour of every class
-    OUT/results.jsonl   a line a finished picture; also the manifest by which a run resumes
-    OUT/errors.jsonl    a line a failed picture of the latest run
+    OUT/classes.json    id, label and color of every class
+    OUT/results.jsonl   a line a finished image; also the manifest by which a run resumes
+    OUT/errors.jsonl    a line a failed image of the latest run
 
-A picture is done when its line stands in `results.jsonl`, the picture still has the size and time
+An image is done when its line stands in `results.jsonl`, the image still has the size and time
 of change that stand there, and the files named there still have their sizes. Several processes
-may work in one folder at once: each picture is claimed by one of them, files are renamed into
+may work in one folder at once: each image is claimed by one of them, files are renamed into
 place, lines are appended in one write.
 """
 
@@ -55,7 +55,7 @@ class RunFolder:
         self, root: str | Path, settings: Mapping[str, Any], *, overwrite: bool = False
     ) -> None:
         self.root = Path(root)
-        self.settings = _plain(settings)
+        self.settings = _plain_json(settings)
         self.overwrite = overwrite
         _make_writable(self.root)
         self._presence = _Presence(self.root)
@@ -91,7 +91,7 @@ class RunFolder:
         Raises:
             ConfigError: the folder's results were made with another protocol.
         """
-        protocol = _plain(protocol)
+        protocol = _plain_json(protocol)
         with self._presence.alone() as alone:
             self._check(alone)
             if self.overwrite:
@@ -100,32 +100,32 @@ class RunFolder:
             self._compare("protocol", protocol)
             if not (self.root / "run.json").exists():
                 self._write("classes.json", list(classes))
-                run = {"settings": self.settings, "protocol": protocol, **_plain(about)}
+                run = {"settings": self.settings, "protocol": protocol, **_plain_json(about)}
                 self._write("run.json", run)
 
-    def is_done(self, name: str, picture: str | Path) -> bool:
-        """Tell whether a picture has its results already; see `done_record`."""
-        return self.done_record(name, picture) is not None
+    def is_done(self, name: str, image: str | Path) -> bool:
+        """Tell whether an image has its results already; see `done_record`."""
+        return self.done_record(name, image) is not None
 
-    def done_record(self, name: str, picture: str | Path) -> dict[str, Any] | None:
-        """Return the record of a picture that has its results already, or None.
+    def done_record(self, name: str, image: str | Path) -> dict[str, Any] | None:
+        """Return the record of an image that has its results already, or None.
 
         Args:
-            name: the picture's name in the output tree, for example `x/a`.
-            picture: the picture's file.
+            name: the image's name in the output tree, for example `x/a`.
+            image: the image's file.
 
         Raises:
             OSError: the file is not there.
         """
         record = self._journal.get(name)
-        if record is None or record.get("input") != fingerprint(picture):
+        if record is None or record.get("input") != fingerprint(image):
             return None
         outputs = record.get("outputs", {}).items()
         return record if all(_size(self.root / f) == n for f, n in outputs) else None
 
     @contextmanager
     def claim(self, name: str) -> Iterator[bool]:
-        """Claim a picture for this process while the block runs.
+        """Claim an image for this process while the block runs.
 
         Yields:
             False when another process works on it.
@@ -144,9 +144,9 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
     def record(
-        self, name: str, picture: str | Path, outputs: Sequence[Path], details: Mapping[str, Any]
+        self, name: str, image: str | Path, outputs: Sequence[Path], details: Mapping[str, Any]
     ) -> None:
-        """Write that a picture is done, after its files are in place.
+        """Write that an image is done, after its files are in place.
 
         Raises:
             OSError: the line could not be written.
@@ -154,15 +154,15 @@ class RunFolder:
         self._journal.add(
             {
                 "name": name,
-                "file": str(picture),
-                **_plain(details),
-                "input": fingerprint(picture),
+                "file": str(image),
+                **_plain_json(details),
+                "input": fingerprint(image),
                 "outputs": {str(p.relative_to(self.root)): p.stat().st_size for p in outputs},
             }
         )
 
-    def record_error(self, name: str, picture: str | Path, error: Exception) -> None:
-        """Write that a picture failed and why.
+    def record_error(self, name: str, image: str | Path, error: Exception) -> None:
+        """Write that an image failed and why.
 
         Raises:
             OSError: the line could not be written.
@@ -171,7 +171,7 @@ class RunFolder:
             self.root / "errors.jsonl",
             {
                 "name": name,
-                "file": str(picture),
+                "file": str(image),
                 "error": type(error).__name__,
                 "message": str(error),
             },
@@ -191,7 +191,7 @@ class RunFolder:
         """Remove what a crash or an earlier run left behind.
 
         At the very start, when the first of several processes is still alone: none of them would
-        touch a picture that a dead process has claimed.
+        touch an image that a dead process has claimed.
         """
         if (self.root / "run.json").exists():
             _remove_temporary_files(self.root)
@@ -243,13 +243,13 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     return [] if old == new else [f"{key}: {_brief(old)} -> {_brief(new)}"]
 
 
-def fingerprint(picture: str | Path) -> dict[str, int]:
+def fingerprint(image: str | Path) -> dict[str, int]:
     """Return size in bytes and time of change (ns) of a file, by which a change is noticed.
 
     Raises:
         OSError: the file is not there.
     """
-    state = Path(picture).stat()
+    state = Path(image).stat()
     return {"bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
 
 
@@ -258,7 +258,7 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     """Return data as JSON will give it back, so that it can be compared with what was read."""
     return json.loads(json.dumps(value, default=str))
 

@@ -1,8 +1,8 @@
-"""The journal of a run: `results.jsonl`, a line a picture, and the index that makes resuming cheap.
+"""The journal of a run: `results.jsonl`, a line an image, and the index that makes resuming cheap.
 
 Several processes may append to one journal. A line is written with a single call in append mode,
 after the files it speaks of; a line that a crash cut short counts as never written. The index
-lives in a private temporary SQLite database, so a run over millions of pictures keeps little in
+lives in a private temporary SQLite database, so a run over millions of images keeps little in
 memory.
 """
 

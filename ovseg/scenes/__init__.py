@@ -1,4 +1,4 @@
-"""The drawn world: scenes with exact labels and true captions, made of nothing but code.
+"""The synthetic world: scenes with exact labels and true captions, made of nothing but code.
 
 A scene is a pure function of a seed and a size. Names are loaded when they are first used.
 """
@@ -13,7 +13,7 @@ _HOMES = {
     "PALETTE": "world",
     "SPLITS": "world",
     "VERSION": "world",
-    "Region": "world",
+    "SceneRegion": "world",
     "Scene": "world",
     "draw_scene": "world",
     "Caption": "captions",

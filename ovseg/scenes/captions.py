@@ -1,4 +1,4 @@
-"""Words for scenes: captions of single regions and of whole pictures.
+"""Words for scenes: captions of single regions and of whole images.
 
 Training captions use a class name or its training synonyms; held-out synonyms appear only when
 another split is asked for, and in `glossary`.
@@ -13,7 +13,7 @@ import numpy as np
 
 from ovseg.scenes.stuff import STUFF, Stuff
 from ovseg.scenes.things import THINGS, Thing
-from ovseg.scenes.world import Region
+from ovseg.scenes.world import SceneRegion
 
 __all__ = ["Caption", "glossary", "region_caption", "scene_caption", "truth"]
 
@@ -32,7 +32,7 @@ _SCENE_TEMPLATES = (
     "{}", "{}", "{}", "a photo of {}", "a picture of {}", "a scene with {}", "a drawing of {}",
     "there is {}", "we see {}",
 )  # fmt: skip
-_COLOUR_TEMPLATES = (
+_COLOR_TEMPLATES = (
     "something {}", "a {} thing", "the {} thing", "a {} object", "the {} one", "{}",
 )  # fmt: skip
 # Words for stuff that stand without an article; plurals do so too.
@@ -40,8 +40,8 @@ _MASS = frozenset(
     ("asphalt", "brickwork", "foliage", "grass", "masonry", "parquet", "sand", "snow", "tiling")
     + ("turf", "water")
 )
-_COLOUR_SHARE = 0.5
-_ONLY_COLOUR_SHARE = 0.15
+_COLOR_SHARE = 0.5
+_ONLY_COLOR_SHARE = 0.15
 _SYNONYM_SHARE = 0.3
 
 
@@ -51,32 +51,34 @@ class Caption:
 
     Attributes:
         text: the caption.
-        class_id: the class that it names; None holds for every thing of the colour.
-        colour: the colour that it names; None holds for every region of the class.
+        class_id: the class that it names; None holds for every thing of the color.
+        color: the color that it names; None holds for every region of the class.
     """
 
     text: str
     class_id: int | None
-    colour: str | None
+    color: str | None
 
     @property
     def key(self) -> tuple[int | None, str | None]:
         """The claim; it is true of a region exactly if it lies in `truth(region)`."""
-        return self.class_id, self.colour
+        return self.class_id, self.color
 
 
-def truth(region: Region) -> frozenset[tuple[int | None, str | None]]:
+def truth(region: SceneRegion) -> frozenset[tuple[int | None, str | None]]:
     """Every caption key that holds for a region.
 
     Example:
-        >>> sorted(truth(Region(14, "car", "red", True)), key=str)
+        >>> sorted(truth(SceneRegion(14, "car", "red", True)), key=str)
         [(14, 'red'), (14, None), (None, 'red')]
     """
-    claims = {(region.class_id, None), (region.class_id, region.colour), (None, region.colour)}
+    claims = {(region.class_id, None), (region.class_id, region.color), (None, region.color)}
     return frozenset(claims - {(None, None)})
 
 
-def region_caption(region: Region, rng: np.random.Generator, *, split: str = "train") -> Caption:
+def region_caption(
+    region: SceneRegion, rng: np.random.Generator, *, split: str = "train"
+) -> Caption:
     """A short caption of one region.
 
     Args:
@@ -85,20 +87,20 @@ def region_caption(region: Region, rng: np.random.Generator, *, split: str = "tr
         split: "train" keeps to training words; any other split may use held-out synonyms.
 
     Returns:
-        The caption, with the class and the colour that it names.
+        The caption, with the class and the color that it names.
     """
-    if region.colour is not None and rng.random() < _ONLY_COLOUR_SHARE:
-        text = _fill(_choose(_COLOUR_TEMPLATES, rng), region.colour)
-        return Caption(text, None, region.colour)
+    if region.color is not None and rng.random() < _ONLY_COLOR_SHARE:
+        text = _fill(_choose(_COLOR_TEMPLATES, rng), region.color)
+        return Caption(text, None, region.color)
     noun = _noun(region, rng, split)
-    colour = region.colour if rng.random() < _COLOUR_SHARE else None
+    color = region.color if rng.random() < _COLOR_SHARE else None
     templates = _THING_TEMPLATES if region.is_thing else _STUFF_TEMPLATES
-    text = _fill(_choose(templates, rng), noun if colour is None else f"{colour} {noun}")
-    return Caption(text, region.class_id, colour)
+    text = _fill(_choose(templates, rng), noun if color is None else f"{color} {noun}")
+    return Caption(text, region.class_id, color)
 
 
 def scene_caption(
-    regions: Sequence[Region], rng: np.random.Generator, *, split: str = "train"
+    regions: Sequence[SceneRegion], rng: np.random.Generator, *, split: str = "train"
 ) -> str:
     """A caption that names one to five of the regions.
 
@@ -119,7 +121,7 @@ def scene_caption(
         if region.name in placed and not region.is_thing:
             continue
         phrase = _phrase(region, rng, split)
-        place = _place(region, regions, rng)
+        place = _place_phrase(region, regions, rng)
         if place:
             placed.add(str(region.ground))
         phrase = f"{phrase} {place}" if place else phrase
@@ -138,23 +140,25 @@ def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _noun(region: Region, rng: np.random.Generator, split: str) -> str:
+def _noun(region: SceneRegion, rng: np.random.Generator, split: str) -> str:
     entry = THINGS[region.name] if region.is_thing else STUFF[region.name]
     words = entry.synonyms if split == "train" else entry.synonyms + entry.held_out_synonyms
     return _choose(words, rng) if words and rng.random() < _SYNONYM_SHARE else region.name
 
 
-def _phrase(region: Region, rng: np.random.Generator, split: str) -> str:
+def _phrase(region: SceneRegion, rng: np.random.Generator, split: str) -> str:
     noun = _noun(region, rng, split)
     if not region.is_thing:
         bare = noun in _MASS or noun.endswith("s")
         return noun if bare and rng.random() < 0.6 else f"the {noun}"
-    if region.colour is not None and rng.random() < _COLOUR_SHARE:
-        noun = f"{region.colour} {noun}"
+    if region.color is not None and rng.random() < _COLOR_SHARE:
+        noun = f"{region.color} {noun}"
     return _fill("a {}", noun)
 
 
-def _place(region: Region, regions: Sequence[Region], rng: np.random.Generator) -> str:
+def _place_phrase(
+    region: SceneRegion, regions: Sequence[SceneRegion], rng: np.random.Generator
+) -> str:
     if region.ground is None or rng.random() < 0.5:
         return ""
     known = any(other.name == region.ground for other in regions)

@@ -1,6 +1,6 @@
-"""The colour words of the drawn world and the shades that each of them covers.
+"""The color words of the synthetic world and the shades that each of them covers.
 
-A word is a short list of anchor shades. A drawn colour is a mix of two anchors of one word plus a
+A word is a short list of anchor shades. A drawn color is a mix of two anchors of one word plus a
 little noise, so that "red" is not one value and yet never reads as another word.
 """
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from ovseg.errors import PromptError
 
-__all__ = ["COLOURS", "RGB", "contrast", "is_dark", "mix", "nearest_colour", "sample_colour"]
+__all__ = ["COLORS", "RGB", "contrast", "is_dark", "mix_colors", "nearest_color", "sample_color"]
 
 RGB = tuple[int, int, int]
 
-COLOURS: dict[str, tuple[RGB, ...]] = {
+COLORS: dict[str, tuple[RGB, ...]] = {
     "red": ((214, 36, 38), (178, 22, 36), (230, 52, 44)),
     "orange": ((242, 136, 22), (250, 152, 38), (232, 122, 12)),
     "yellow": ((250, 218, 40), (240, 200, 24), (252, 232, 88)),
@@ -31,66 +31,66 @@ COLOURS: dict[str, tuple[RGB, ...]] = {
 _NOISE = 5
 
 
-def sample_colour(word: str, rng: np.random.Generator) -> RGB:
-    """Draws one shade of a colour word.
+def sample_color(word: str, rng: np.random.Generator) -> RGB:
+    """Draws one shade of a color word.
 
     Args:
-        word: a key of `COLOURS`.
+        word: a key of `COLORS`.
         rng: the source of chance.
 
     Returns:
         (red, green, blue), each in 0..255.
 
     Raises:
-        PromptError: if the word is not a known colour.
+        PromptError: if the word is not a known color.
     """
-    if word not in COLOURS:
+    if word not in COLORS:
         raise PromptError(
-            f"unknown colour {word!r}", expected="one of " + ", ".join(COLOURS), where="colour"
+            f"unknown color {word!r}", expected="one of " + ", ".join(COLORS), where="color"
         )
-    shades = COLOURS[word]
+    shades = COLORS[word]
     first, second = rng.integers(len(shades), size=2)
-    red, green, blue = mix(shades[first], shades[second], rng.random())
+    red, green, blue = mix_colors(shades[first], shades[second], rng.random())
     noise = rng.integers(-_NOISE, _NOISE + 1, size=3)
     return _clip(red + int(noise[0])), _clip(green + int(noise[1])), _clip(blue + int(noise[2]))
 
 
-def nearest_colour(rgb: RGB) -> str:
-    """Names the colour word whose shades lie closest.
+def nearest_color(rgb: RGB) -> str:
+    """Names the color word whose shades lie closest.
 
     Args:
         rgb: (red, green, blue), each in 0..255.
 
     Returns:
-        A key of `COLOURS`.
+        A key of `COLORS`.
 
     Example:
-        >>> nearest_colour((220, 30, 30))
+        >>> nearest_color((220, 30, 30))
         'red'
     """
 
     def distance(word: str) -> float:
         return min(
             sum((float(a) - float(b)) ** 2 for a, b in zip(rgb, shade, strict=True))
-            for shade in COLOURS[word]
+            for shade in COLORS[word]
         )
 
-    return min(COLOURS, key=distance)
+    return min(COLORS, key=distance)
 
 
-def mix(first: RGB, second: RGB, share: float) -> RGB:
-    """Blends two colours.
+def mix_colors(first: RGB, second: RGB, share: float) -> RGB:
+    """Blends two colors.
 
     Args:
-        first: the colour at share 0.
-        second: the colour at share 1.
+        first: the color at share 0.
+        second: the color at share 1.
         share: weight of the second, 0..1.
 
     Returns:
         The blend, rounded.
 
     Example:
-        >>> mix((0, 0, 0), (200, 100, 50), 0.5)
+        >>> mix_colors((0, 0, 0), (200, 100, 50), 0.5)
         (100, 50, 25)
     """
     red, green, blue = (int(a + (b - a) * share + 0.5) for a, b in zip(first, second, strict=True))
@@ -98,13 +98,13 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
 
 
 def is_dark(rgb: RGB) -> bool:
-    """Tells whether light details show better than dark ones on a colour (Rec. 601 luma)."""
+    """Tells whether light details show better than dark ones on a color (Rec. 601 luma)."""
     return 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] < 70_000
 
 
 def contrast(rgb: RGB, share: float = 0.3) -> RGB:
-    """Shifts a colour so that details in it show: darker, or lighter if it is dark already."""
-    return mix(rgb, (255, 255, 255) if is_dark(rgb) else (20, 18, 24), share)
+    """Shifts a color so that details in it show: darker, or lighter if it is dark already."""
+    return mix_colors(rgb, (255, 255, 255) if is_dark(rgb) else (20, 18, 24), share)
 
 
 def _clip(value: int) -> int:

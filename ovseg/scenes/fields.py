@@ -1,8 +1,8 @@
-"""Noise fields, colour ramps and curves: what every texture of the drawn world is made of.
+"""Noise fields, color ramps and curves: what every texture of the synthetic world is made of.
 
 All arithmetic is on integers or on float64 with a final rounding, so that the same seed gives
 the same bytes on every machine. A texture is usually a field of 8-bit indices looked up in a
-ramp of colours, which is also the fastest way to paint one.
+ramp of colors, which is also the fastest way to paint one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-__all__ = ["RGB", "blend", "curve", "lighten", "mix", "noise", "paint_ramp", "recede", "relief"]
+__all__ = [
+    "RGB",
+    "blend_layer",
+    "curve",
+    "lighten",
+    "weighted_mean",
+    "noise",
+    "paint_ramp",
+    "recede",
+    "relief",
+]
 
 RGB = tuple[int, int, int]
 
@@ -33,7 +43,7 @@ def noise(
         rng: source of randomness.
         height: rows in pixels.
         width: columns in pixels.
-        cell: distance of neighbouring random values in pixels, one number or (down, across).
+        cell: distance of neighboring random values in pixels, one number or (down, across).
         facets: leave the kinks between cells, as on cut stone.
 
     Returns:
@@ -49,11 +59,11 @@ def noise(
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
 
 
-def mix(*weighted: tuple[int, np.ndarray]) -> np.ndarray:
+def weighted_mean(*weighted: tuple[int, np.ndarray]) -> np.ndarray:
     """Weighted mean of uint8 fields (weights are small integers, sum at most 256).
 
     Example:
-        >>> mix((3, np.uint8([100])), (1, np.uint8([200])))
+        >>> weighted_mean((3, np.uint8([100])), (1, np.uint8([200])))
         array([125], dtype=uint8)
     """
     total = sum(weight for weight, _ in weighted)
@@ -82,11 +92,11 @@ def relief(field: np.ndarray, step: int, gain: int) -> np.ndarray:
 
 
 def paint_ramp(index: np.ndarray, stops: Sequence[RGB]) -> np.ndarray:
-    """Colours for a field of indices, interpolated between evenly spaced stops.
+    """Colors for a field of indices, interpolated between evenly spaced stops.
 
     Args:
         index: (H, W) uint8.
-        stops: two or more RGB colours, for index 0 up to index 255.
+        stops: two or more RGB colors, for index 0 up to index 255.
 
     Returns:
         (H, W, 3) uint8.
@@ -99,7 +109,7 @@ def paint_ramp(index: np.ndarray, stops: Sequence[RGB]) -> np.ndarray:
     return cv2.LUT(cv2.merge([index] * 3), table.reshape(1, 256, 3))
 
 
-def blend(under: np.ndarray, over: np.ndarray | RGB, weight: np.ndarray) -> np.ndarray:
+def blend_layer(under: np.ndarray, over: np.ndarray | RGB, weight: np.ndarray) -> np.ndarray:
     """`over` laid on `under` with a uint8 weight of the same rows and columns (0 keeps `under`)."""
     share = weight.astype(np.uint16)[..., None]
     share = share + (share >> 7)
@@ -108,7 +118,7 @@ def blend(under: np.ndarray, over: np.ndarray | RGB, weight: np.ndarray) -> np.n
 
 
 def lighten(image: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """Multiply a picture by a field of gains, where 128 means 1."""
+    """Multiply an image by a field of gains, where 128 means 1."""
     bright = image * gain.astype(np.uint16)[..., None]
     return np.minimum(bright >> 7, 255).astype(np.uint8)
 

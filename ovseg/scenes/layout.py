@@ -18,7 +18,7 @@ _GROUNDS = ("grass", "sand", "snow")
 
 
 class Backdrop:
-    """A picture and its label map while stuff is laid on it, back to front.
+    """An image and its label map while stuff is laid on it, back to front.
 
     Args:
         height: rows in pixels.
@@ -28,7 +28,7 @@ class Backdrop:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) uint8 class ids.
-        unit: pixels that one pixel of a 224-pixel picture spans.
+        unit: pixels that one pixel of a 224-pixel image spans.
     """
 
     def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
@@ -59,7 +59,7 @@ class Backdrop:
         return (np.arange(self.height)[:, None] >= line[None]).astype(np.uint8)
 
     def level(self, share: float, swing: float = 0.0, cell: float = 80.0) -> np.ndarray:
-        """A line across the picture at a share of its height, level or gently rolling."""
+        """A line across the image at a share of its height, level or gently rolling."""
         return curve(
             self.rng, self.width, share * self.height, swing * self.height, cell * self.unit
         )
@@ -71,11 +71,11 @@ class Backdrop:
         return cv2.fillPoly(mask, [np.asarray(points, np.int32)], 1)
 
     def ellipse(self, x: float, y: float, wide: float, tall: float) -> np.ndarray:
-        """Mask of an ellipse given by centre and half axes as shares of width and height."""
+        """Mask of an ellipse given by center and half axes as shares of width and height."""
         mask = np.zeros((self.height, self.width), np.uint8)
-        centre = (round(x * self.width), round(y * self.height))
+        center = (round(x * self.width), round(y * self.height))
         axes = (max(1, round(wide * self.width)), max(1, round(tall * self.height)))
-        return cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, -1)
+        return cv2.ellipse(mask, center, axes, 0, 0, 360, 1, -1)
 
 
 def draw_backdrop(height: int, width: int, rng: np.random.Generator) -> Backdrop:
@@ -87,7 +87,7 @@ def draw_backdrop(height: int, width: int, rng: np.random.Generator) -> Backdrop
         rng: source of randomness.
 
     Returns:
-        The finished backdrop: every pixel is painted and labelled.
+        The finished backdrop: every pixel is painted and labeled.
     """
     backdrop = Backdrop(height, width, rng)
     shares = np.cumsum([share for share, _ in _KINDS])
@@ -149,7 +149,7 @@ def _coast(scene: Backdrop) -> None:
 
 
 def _street(scene: Backdrop) -> None:
-    """A road through open land, towards the horizon or across the picture."""
+    """A road through open land, towards the horizon or across the image."""
     rng = scene.rng
     horizon = float(rng.uniform(0.28, 0.52))
     _horizon(scene, horizon)

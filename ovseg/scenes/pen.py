@@ -21,7 +21,7 @@ Points = Sequence[tuple[float, float]]
 
 _SHIFT = 4
 _STEPS = 6
-# Rounding the table and the rotation keeps the last bit of libm out of the pictures.
+# Rounding the table and the rotation keeps the last bit of libm out of the images.
 _DIGITS = 9
 
 
@@ -43,8 +43,8 @@ def around(
     """Points along an elliptic arc.
 
     Args:
-        x: centre, 0..1 from the left.
-        y: centre, 0..1 from the top.
+        x: center, 0..1 from the left.
+        y: center, 0..1 from the top.
         rx: horizontal radius.
         ry: vertical radius.
         start: first angle in degrees, clockwise from the right.
@@ -65,7 +65,7 @@ class Pen:
 
     Args:
         size: side of the canvas in pixels.
-        tilt: rotation about the centre in degrees, clockwise. The unit square is scaled down so
+        tilt: rotation about the center in degrees, clockwise. The unit square is scaled down so
             that its corners stay on the canvas.
         mirror: draw left and right swapped.
 
@@ -82,19 +82,19 @@ class Pen:
         across = -unit if mirror else unit
         self._x = (across * cosine, -unit * sine)
         self._y = (across * sine, unit * cosine)
-        # Pixel centres lie on whole coordinates, hence the half.
+        # Pixel centers lie on whole coordinates, hence the half.
         self._middle = (size - 1) * 2**_SHIFT / 2
 
-    def polygon(self, points: Points | np.ndarray, colour: RGB) -> None:
+    def polygon(self, points: Points | np.ndarray, color: RGB) -> None:
         """Fills a polygon through (n, 2) points in 0..1."""
-        cv2.fillPoly(self.canvas, [self._place(points)], (*colour, 255), cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.canvas, [self._place(points)], (*color, 255), cv2.LINE_8, _SHIFT)
 
-    def smooth(self, points: Points | np.ndarray, colour: RGB) -> None:
+    def smooth(self, points: Points | np.ndarray, color: RGB) -> None:
         """Fills the closed smooth curve (Catmull-Rom spline) through the points."""
-        self.polygon(_spline(np.asarray(points, np.float64)), colour)
+        self.polygon(_spline(np.asarray(points, np.float64)), color)
 
     def ellipse(
-        self, x: float, y: float, rx: float, ry: float, colour: RGB, turn: float = 0.0
+        self, x: float, y: float, rx: float, ry: float, color: RGB, turn: float = 0.0
     ) -> None:
         """Fills an ellipse about (x, y), itself turned clockwise by `turn` degrees."""
         points = around(x, y, rx, ry)
@@ -103,18 +103,18 @@ class Pen:
             sine = round(math.sin(math.radians(turn)), _DIGITS)
             dx, dy = points[:, 0] - x, points[:, 1] - y
             points = np.stack([x + dx * cosine - dy * sine, y + dx * sine + dy * cosine], axis=1)
-        self.polygon(points, colour)
+        self.polygon(points, color)
 
-    def disc(self, x: float, y: float, radius: float, colour: RGB) -> None:
+    def disc(self, x: float, y: float, radius: float, color: RGB) -> None:
         """Fills a circle."""
-        self.polygon(around(x, y, radius, radius), colour)
+        self.polygon(around(x, y, radius, radius), color)
 
     def rectangle(
-        self, x0: float, y0: float, x1: float, y1: float, colour: RGB, *, corner: float = 0.0
+        self, x0: float, y0: float, x1: float, y1: float, color: RGB, *, corner: float = 0.0
     ) -> None:
         """Fills an upright rectangle; `corner` is the radius of its rounded corners."""
         if not corner:
-            self.polygon(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), colour)
+            self.polygon(((x0, y0), (x1, y0), (x1, y1), (x0, y1)), color)
             return
         left, right, top, bottom = x0 + corner, x1 - corner, y0 + corner, y1 - corner
         arcs = (
@@ -123,17 +123,17 @@ class Pen:
             around(left, top, corner, corner, 180, 270),
             around(right, top, corner, corner, 270, 359.9),
         )
-        self.polygon(np.concatenate(arcs), colour)
+        self.polygon(np.concatenate(arcs), color)
 
-    def line(self, points: Points | np.ndarray, colour: RGB, width: float) -> None:
+    def line(self, points: Points | np.ndarray, color: RGB, width: float) -> None:
         """Strokes an open line of the given width (a share of the unit square)."""
         thickness = max(1, round(width * self._unit))
         placed = [self._place(points)]
-        cv2.polylines(self.canvas, placed, False, (*colour, 255), thickness, cv2.LINE_8, _SHIFT)
+        cv2.polylines(self.canvas, placed, False, (*color, 255), thickness, cv2.LINE_8, _SHIFT)
 
-    def curve(self, points: Points | np.ndarray, colour: RGB, width: float) -> None:
+    def curve(self, points: Points | np.ndarray, color: RGB, width: float) -> None:
         """Strokes the open smooth curve through the points."""
-        self.line(_spline(np.asarray(points, np.float64), closed=False), colour, width)
+        self.line(_spline(np.asarray(points, np.float64), closed=False), color, width)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -156,14 +156,14 @@ class Pen:
     def shrink(self, factor: int) -> tuple[np.ndarray, np.ndarray]:
         """Reduces the canvas by the mean of blocks of factor x factor pixels.
 
-        The colour of a pixel is the mean over the painted part of its block alone, so an edge
+        The color of a pixel is the mean over the painted part of its block alone, so an edge
         carries no trace of the transparent black behind it.
 
         Args:
             factor: a divisor of the canvas size, 1..15.
 
         Returns:
-            Colour (s, s, 3) uint8 and alpha (s, s) uint8, where s = size / factor.
+            Color (s, s, 3) uint8 and alpha (s, s) uint8, where s = size / factor.
         """
         rows = sum(self.canvas[start::factor].astype(np.uint16) for start in range(factor))
         blocks = sum(rows[:, start::factor] for start in range(factor))

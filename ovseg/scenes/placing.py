@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ovseg.scenes.fields import blend
+from ovseg.scenes.fields import blend_layer
 from ovseg.scenes.layout import Backdrop
 from ovseg.scenes.stuff import STUFF
 from ovseg.scenes.things import THINGS, Thing, render_thing
@@ -37,10 +37,10 @@ _COVERED = 0.45  # share of another thing that a new one may hide
 
 @dataclass(frozen=True)
 class Placed:
-    """One drawn thing: its class, its colour word and the stuff under its base."""
+    """One drawn thing: its class, its color word and the stuff under its base."""
 
     name: str
-    colour: str | None
+    color: str | None
     ground: str
 
 
@@ -55,14 +55,14 @@ class _Spot:
 
 
 def place_things(
-    scene: Backdrop, rng: np.random.Generator, *, held_out_colours: bool
+    scene: Backdrop, rng: np.random.Generator, *, held_out_colors: bool
 ) -> tuple[list[Placed], np.ndarray]:
     """Draw two to six things on a backdrop, the farther ones first.
 
     Args:
         scene: the backdrop; its image and its labels are changed in place.
         rng: source of randomness.
-        held_out_colours: whether colours that training never shows may be drawn.
+        held_out_colors: whether colors that training never shows may be drawn.
 
     Returns:
         The things in the order of drawing, and the (H, W) uint8 index of the topmost thing,
@@ -74,14 +74,14 @@ def place_things(
     instances = np.full(surface.shape, 255, np.uint8)
     placed: list[Placed] = []
     for thing, spot in plans:
-        colour = _colour(thing, rng, held_out_colours)
+        color = _color(thing, rng, held_out_colors)
         tilt = float(rng.uniform(-thing.tilt, thing.tilt))
-        rgb, alpha = render_thing(thing.name, colour, spot.side, tilt, rng)
+        rgb, alpha = render_thing(thing.name, color, spot.side, tilt, rng)
         spot = _free_spot(thing, spot, alpha, instances, surface, rng)
         if spot is None:
             continue
         _paste(scene, instances, rgb, alpha, spot, THING_IDS[thing.name], len(placed))
-        placed.append(Placed(thing.name, colour, spot.ground))
+        placed.append(Placed(thing.name, color, spot.ground))
     return placed, instances
 
 
@@ -124,8 +124,8 @@ def _anywhere(surface: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
     return int(rng.integers(surface.shape[0])), int(rng.integers(surface.shape[1]))
 
 
-def _colour(thing: Thing, rng: np.random.Generator, held_out: bool) -> str | None:
-    words = [c for c in thing.colours if held_out or c not in thing.held_out_colours]
+def _color(thing: Thing, rng: np.random.Generator, held_out: bool) -> str | None:
+    words = [c for c in thing.colors if held_out or c not in thing.held_out_colors]
     return words[int(rng.integers(len(words)))] if words else None
 
 
@@ -150,7 +150,7 @@ def _free_spot(
 
 
 def _windows(spot: _Spot, shape: tuple[int, int]) -> tuple[tuple[slice, slice], ...]:
-    """The slices of the picture and of the thing's own square where the two overlap."""
+    """The slices of the image and of the thing's own square where the two overlap."""
     top, left = max(spot.top, 0), max(spot.left, 0)
     bottom = min(spot.top + spot.side, shape[0])
     right = min(spot.left + spot.side, shape[1])
@@ -171,7 +171,7 @@ def _paste(
     if spot.ground != "sky":
         _shadow(scene, alpha, spot)
     solid = alpha[part] >= 128
-    scene.image[window] = blend(scene.image[window], rgb[part], alpha[part])
+    scene.image[window] = blend_layer(scene.image[window], rgb[part], alpha[part])
     scene.labels[window][solid] = class_id
     instances[window][solid] = index
 
@@ -183,4 +183,4 @@ def _shadow(scene: Backdrop, alpha: np.ndarray, spot: _Spot) -> None:
     shift = max(1, side // 16)
     moved = _Spot(spot.left + shift, spot.top + shift, side, spot.ground)
     window, part = _windows(moved, scene.labels.shape)
-    scene.image[window] = blend(scene.image[window], (0, 0, 0), soft[part] // 3)
+    scene.image[window] = blend_layer(scene.image[window], (0, 0, 0), soft[part] // 3)

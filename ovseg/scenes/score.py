@@ -1,4 +1,4 @@
-"""Scores on the drawn world: scenes of given seeds against their exact label maps."""
+"""Scores on the synthetic world: scenes of given seeds against their exact label maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ovseg.evaluation.confusion import IoUCounts
-from ovseg.scenes import Region, Scene, draw_scene
+from ovseg.scenes import Scene, SceneRegion, draw_scene
 from ovseg.scenes.things import THINGS
 
 __all__ = ["EVALUATION_SEEDS", "chance", "class_map", "held_out_pairs", "score", "synonym_list"]
@@ -16,18 +16,18 @@ EVALUATION_SEEDS = range(2_000_000, 2_000_200)
 """The fixed evaluation split: the first 200 seeds of the split ``test``."""
 
 
-def region_name(region: Region, *, colours: bool) -> str:
+def region_name(region: SceneRegion, *, colors: bool) -> str:
     """What a region is called in the vocabulary ``scenes``, or in ``scenes_colours``."""
-    return f"{region.colour} {region.name}" if colours and region.colour else region.name
+    return f"{region.color} {region.name}" if colors and region.color else region.name
 
 
-def class_map(scene: Scene, classes: tuple[str, ...], *, colours: bool = False) -> np.ndarray:
+def class_map(scene: Scene, classes: tuple[str, ...], *, colors: bool = False) -> np.ndarray:
     """Label map of a scene in another list of classes.
 
     Args:
         scene: the scene.
         classes: labels of the vocabulary.
-        colours: whether its things are named with their colour.
+        colors: whether its things are named with their color.
 
     Returns:
         (H, W) int64 indices into ``classes``; -1 for pixels of no region or of a class that is
@@ -36,7 +36,7 @@ def class_map(scene: Scene, classes: tuple[str, ...], *, colours: bool = False) 
     place = {name: index for index, name in enumerate(classes)}
     table = np.full(256, -1, np.int64)
     for index, region in enumerate(scene.regions):
-        table[index] = place.get(region_name(region, colours=colours), -1)
+        table[index] = place.get(region_name(region, colors=colors), -1)
     return table[scene.instances]
 
 
@@ -45,7 +45,7 @@ def score(
     classes: tuple[str, ...],
     seeds: Iterable[int] = EVALUATION_SEEDS,
     *,
-    colours: bool = False,
+    colors: bool = False,
 ) -> IoUCounts:
     """Count a model's hits over drawn scenes.
 
@@ -53,12 +53,12 @@ def score(
         predict: (H, W, 3) uint8 RGB to (H, W) indices into ``classes``.
         classes: labels of the vocabulary that the model was asked for.
         seeds: which scenes.
-        colours: whether things are named with their colour.
+        colors: whether things are named with their color.
     """
     counts = IoUCounts(len(classes), ignore=-1)
     for seed in seeds:
         scene = draw_scene(seed)
-        counts.update(predict(scene.image), class_map(scene, classes, colours=colours))
+        counts.update(predict(scene.image), class_map(scene, classes, colors=colors))
     return counts
 
 
@@ -75,21 +75,21 @@ def chance(classes: tuple[str, ...], seeds: Iterable[int] = EVALUATION_SEEDS) ->
 
 
 def held_out_pairs() -> frozenset[str]:
-    """Names such as ``blue car`` whose colour and noun never met in training."""
+    """Names such as ``blue car`` whose color and noun never met in training."""
     return frozenset(
-        f"{colour} {thing.name}" for thing in THINGS.values() for colour in thing.held_out_colours
+        f"{color} {thing.name}" for thing in THINGS.values() for color in thing.held_out_colors
     )
 
 
 def synonym_list(glossary: Iterable[tuple[str, str]], classes: tuple[str, ...]) -> list[str]:
-    """Vocabulary entries that ask for each class by a word never seen with its picture.
+    """Vocabulary entries that ask for each class by a word never seen with its image.
 
     Args:
         glossary: (held-out synonym, class name) pairs.
         classes: class names; one without a held-out synonym keeps its own name.
 
     Returns:
-        One ``label: query`` line a class.
+        One ``label: prompt`` line a class.
 
     Example:
         >>> synonym_list([("automobile", "car")], ("car", "sky"))

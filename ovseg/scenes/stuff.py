@@ -1,4 +1,4 @@
-"""The twelve stuff classes of the drawn world: their names, their words, their painters."""
+"""The twelve stuff classes of the synthetic world: their names, their words, their painters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stuff:
         place: where a thing on it stands: "sky", "ground", "water", "road" or "indoor".
         position: how a caption says that a thing is there, such as "on the grass".
         paint: (height, width, rng, unit) to (height, width, 3) uint8 RGB; `unit` is the number
-            of pixels that one pixel of a 224-pixel picture spans.
+            of pixels that one pixel of a 224-pixel image spans.
     """
 
     name: str

@@ -1,14 +1,14 @@
 """Textures of rooms: brick wall, wooden floor, carpet, tiled floor.
 
 Every painter takes (height, width, rng, unit) and returns (height, width, 3) uint8; `unit` is
-the number of pixels that one pixel of a 224-pixel picture spans.
+the number of pixels that one pixel of a 224-pixel image spans.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ovseg.scenes.fields import RGB, mix, noise, paint_ramp
+from ovseg.scenes.fields import RGB, noise, paint_ramp, weighted_mean
 
 __all__ = ["paint_brick_wall", "paint_carpet", "paint_tiled_floor", "paint_wooden_floor"]
 
@@ -63,8 +63,10 @@ def paint_brick_wall(height: int, width: int, rng: np.random.Generator, unit: fl
     column, along = np.divmod(shifted, wide)
     tones = rng.integers(60, 200, (row[-1] + 1, column.max() + 1), dtype=np.uint8)
     brick = tones[row[:, None], column[row % 2]]
-    grit = mix((2, noise(rng, height, width, 2 * unit)), (1, noise(rng, height, width, 40 * unit)))
-    index = np.maximum(mix((2, brick), (1, grit)), 40)
+    grit = weighted_mean(
+        (2, noise(rng, height, width, 2 * unit)), (1, noise(rng, height, width, 40 * unit))
+    )
+    index = np.maximum(weighted_mean((2, brick), (1, grit)), 40)
     index[(along < joint)[row % 2]] = 0
     index[down < joint] = 0
     mortar, dark, light = _BRICKS[int(rng.integers(len(_BRICKS)))]
@@ -74,7 +76,7 @@ def paint_brick_wall(height: int, width: int, rng: np.random.Generator, unit: fl
 def paint_wooden_floor(
     height: int, width: int, rng: np.random.Generator, unit: float
 ) -> np.ndarray:
-    """Boards with grain along them, lying across or up the picture."""
+    """Boards with grain along them, lying across or up the image."""
     upright = bool(rng.integers(2))
     if upright:
         height, width = width, height
@@ -87,7 +89,7 @@ def paint_wooden_floor(
     tones = rng.integers(70, 220, (row[-1] + 1, column.max() + 1), dtype=np.uint8)
     tone = np.take_along_axis(tones, column, axis=1)[row]
     grain = noise(rng, height, width, (max(1.0, 1.5 * unit), 34 * unit))
-    index = np.maximum(mix((3, tone), (2, grain)), 44)
+    index = np.maximum(weighted_mean((3, tone), (2, grain)), 44)
     index[(along < joint)[row]] = 0
     index[down < joint] = 0
     seam, dark, light = _WOODS[int(rng.integers(len(_WOODS)))]
@@ -96,7 +98,7 @@ def paint_wooden_floor(
 
 
 def paint_carpet(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
-    """Woven pattern of two strong colours: zigzag, diamonds, stripes or waves."""
+    """Woven pattern of two strong colors: zigzag, diamonds, stripes or waves."""
     size = max(4, round(float(rng.uniform(10.0, 20.0)) * unit))
     y = np.arange(height)[:, None]
     x = np.arange(width)[None]
@@ -113,8 +115,8 @@ def paint_carpet(height: int, width: int, rng: np.random.Generator, unit: float)
         pattern = (y * 2 + fold) % (3 * size) < size
     thread = max(1, round(unit))
     weave = ((y // thread + x // thread) % 2 * 26).astype(np.uint8)
-    index = mix((3, np.where(pattern, 214, 40).astype(np.uint8)), (1, weave * 5))
-    index = mix((5, index), (1, noise(rng, height, width, max(1.0, 1.5 * unit))))
+    index = weighted_mean((3, np.where(pattern, 214, 40).astype(np.uint8)), (1, weave * 5))
+    index = weighted_mean((5, index), (1, noise(rng, height, width, max(1.0, 1.5 * unit))))
     one, two = _CARPETS[int(rng.integers(len(_CARPETS)))]
     shift = rng.integers(-16, 17, 3)
     strong, other = np.asarray(one) + shift, np.asarray(two) + shift

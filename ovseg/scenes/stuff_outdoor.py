@@ -1,7 +1,7 @@
 """Textures of the open air: sky, grass, sea, sand, road, snow, mountain, hedge.
 
 Every painter takes (height, width, rng, unit) and returns (height, width, 3) uint8; `unit` is
-the number of pixels that one pixel of a 224-pixel picture spans, and the top row is the farthest.
+the number of pixels that one pixel of a 224-pixel image spans, and the top row is the farthest.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ovseg.scenes.fields import RGB, mix, noise, paint_ramp, recede, relief
+from ovseg.scenes.fields import RGB, noise, paint_ramp, recede, relief, weighted_mean
 
 __all__ = [
     "paint_grass",
@@ -78,7 +78,7 @@ _LEAF = np.asarray([(1.0, 0.0), (0.3, 0.9), (-0.4, 0.9), (-1.0, 0.0), (-0.4, -0.
 
 
 def _choose(rng: np.random.Generator, palettes: tuple[tuple[RGB, ...], ...]) -> np.ndarray:
-    """One of the palettes with a small shift of all its colours."""
+    """One of the palettes with a small shift of all its colors."""
     palette = np.asarray(palettes[int(rng.integers(len(palettes)))])
     return np.clip(palette + rng.integers(-10, 11, (1, 3)), 0, 255)
 
@@ -87,7 +87,9 @@ def paint_sky(height: int, width: int, rng: np.random.Generator, unit: float) ->
     """Smooth gradient from day to night, with faint haze."""
     rows = np.linspace(0.0, 255.0, height).astype(np.uint8)[:, None]
     haze = noise(rng, height, width, (26 * unit, 70 * unit))
-    index = mix((7, np.broadcast_to(rows, (height, width))), (int(rng.integers(0, 3)), haze))
+    index = weighted_mean(
+        (7, np.broadcast_to(rows, (height, width))), (int(rng.integers(0, 3)), haze)
+    )
     return paint_ramp(index, _choose(rng, _SKIES))
 
 
@@ -95,9 +97,9 @@ def paint_grass(height: int, width: int, rng: np.random.Generator, unit: float) 
     """Upright blades, finer in the distance, over slow patches of light."""
     blades = noise(rng, height, width, (8 * unit, 1.6 * unit))
     tufts = noise(rng, height, width, (12 * unit, 4 * unit))
-    blades = mix((2, blades), (1, tufts))[recede(height, float(rng.uniform(0.8, 3.0)))]
+    blades = weighted_mean((2, blades), (1, tufts))[recede(height, float(rng.uniform(0.8, 3.0)))]
     slow = noise(rng, height, width, 46 * unit)
-    return paint_ramp(_stretch(mix((3, blades), (1, slow))), _choose(rng, _GRASSES))
+    return paint_ramp(_stretch(weighted_mean((3, blades), (1, slow))), _choose(rng, _GRASSES))
 
 
 def paint_sea(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
@@ -106,7 +108,7 @@ def paint_sea(height: int, width: int, rng: np.random.Generator, unit: float) ->
     chop = noise(rng, height, width, (2.2 * unit, 9 * unit))
     rows = recede(height, float(rng.uniform(0.4, 1.5)))
     swell = noise(rng, height, width, (16 * unit, 60 * unit))
-    index = mix((4, mix((2, waves), (1, chop))[rows]), (1, swell))
+    index = weighted_mean((4, weighted_mean((2, waves), (1, chop))[rows]), (1, swell))
     return paint_ramp(_stretch(index), _choose(rng, _SEAS))
 
 
@@ -120,7 +122,7 @@ def paint_sand(height: int, width: int, rng: np.random.Generator, unit: float) -
     ripple = np.abs(phase.astype(np.int16) * 2 - 255).astype(np.uint8)
     slow = noise(rng, height, width, 60 * unit)
     share = int(rng.integers(1, 4))
-    return paint_ramp(mix((3, grain), (share, ripple), (2, slow)), _choose(rng, _SANDS))
+    return paint_ramp(weighted_mean((3, grain), (share, ripple), (2, slow)), _choose(rng, _SANDS))
 
 
 def paint_road(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
@@ -129,7 +131,7 @@ def paint_road(height: int, width: int, rng: np.random.Generator, unit: float) -
     stain = noise(rng, height, width, (30 * unit, 20 * unit))
     level = int(rng.integers(52, 88))
     tone = np.asarray([level, level, level + int(rng.integers(0, 9))])
-    return paint_ramp(mix((3, grit), (2, stain)), (tone - 34, tone, tone + 44))
+    return paint_ramp(weighted_mean((3, grit), (2, stain)), (tone - 34, tone, tone + 44))
 
 
 def paint_snow(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
@@ -137,7 +139,7 @@ def paint_snow(height: int, width: int, rng: np.random.Generator, unit: float) -
     drift = noise(rng, height, width, (15 * unit, 30 * unit))[recede(height, 1.5)]
     lit = relief(drift, round(4 * unit), 12)
     bump = relief(noise(rng, height, width, 6 * unit), round(2 * unit), 2)
-    index = cv2.add(mix((3, lit), (1, bump)), np.full((height, width), 26, np.uint8))
+    index = cv2.add(weighted_mean((3, lit), (1, bump)), np.full((height, width), 26, np.uint8))
     sparkle = noise(rng, height, width, max(1.0, 1.5 * unit)) > 246
     index[sparkle] = 255
     return paint_ramp(index, _choose(rng, _SNOWS))
@@ -151,7 +153,9 @@ def paint_mountain(height: int, width: int, rng: np.random.Generator, unit: floa
     faces = relief(faces, max(1, round(2 * unit)), 14)
     crags = relief(crags, max(1, round(2 * unit)), 8)
     chips = relief(chips, max(1, round(unit)), 5)
-    return paint_ramp(_stretch(mix((4, faces), (4, crags), (2, chips))), _choose(rng, _ROCKS))
+    return paint_ramp(
+        _stretch(weighted_mean((4, faces), (4, crags), (2, chips))), _choose(rng, _ROCKS)
+    )
 
 
 def paint_hedge(height: int, width: int, rng: np.random.Generator, unit: float) -> np.ndarray:
@@ -160,7 +164,7 @@ def paint_hedge(height: int, width: int, rng: np.random.Generator, unit: float) 
     times = (height // leaves.shape[0] + 1, width // leaves.shape[1] + 1)
     leaves = np.tile(leaves, times)[:height, :width]
     clumps = noise(rng, height, width, 18 * unit)
-    return paint_ramp(_stretch(mix((3, leaves), (2, clumps))), _choose(rng, _LEAVES))
+    return paint_ramp(_stretch(weighted_mean((3, leaves), (2, clumps))), _choose(rng, _LEAVES))
 
 
 def _leaves(rng: np.random.Generator, side: int, unit: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The 28 things of the drawn world: their names, their colours and where they belong."""
+"""The 28 things of the synthetic world: their names, their colors and where they belong."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Thing:
 
     Attributes:
         name: the class name.
-        draw: draws it on a pen in a main colour.
+        draw: draws it on a pen in a main color.
         synonyms: other names, shown in training captions.
         held_out_synonyms: other names, never in a training caption.
-        colours: words that its main colour may have; empty if no colour word describes it.
-        held_out_colours: those of `colours` that are never drawn in the training split.
+        colors: words that its main color may have; empty if no color word describes it.
+        held_out_colors: those of `colors` that are never drawn in the training split.
         places: where it belongs, among "sky", "ground", "water", "road", "indoor".
-        scale: smallest and largest side as a share of the picture's short side.
+        scale: smallest and largest side as a share of the image's short side.
         tilt: largest rotation to either side, degrees.
     """
 
@@ -41,8 +41,8 @@ class Thing:
     draw: Draw
     synonyms: tuple[str, ...]
     held_out_synonyms: tuple[str, ...]
-    colours: tuple[str, ...]
-    held_out_colours: tuple[str, ...]
+    colors: tuple[str, ...]
+    held_out_colors: tuple[str, ...]
     places: tuple[str, ...]
     scale: tuple[float, float]
     tilt: float
@@ -59,7 +59,7 @@ def _thing(
     tilt: float,
     *,
     places: str,
-    colours: str = "",
+    colors: str = "",
     never: str = "",
     also: str = "",
     unseen: str = "",
@@ -70,8 +70,8 @@ def _thing(
         draw=draw,
         synonyms=_words(also),
         held_out_synonyms=_words(unseen),
-        colours=_words(colours),
-        held_out_colours=_words(never),
+        colors=_words(colors),
+        held_out_colors=_words(never),
         places=_words(places),
         scale=scale,
         tilt=tilt,
@@ -85,78 +85,78 @@ _ANY = "red, orange, yellow, green, blue, purple, pink, brown, white, black"
 _ROWS = (
     _thing(
         "house", street.house, (0.28, 0.5), 4,
-        places="ground", colours="red, orange, yellow, green, blue, purple, pink, brown, white",
+        places="ground", colors="red, orange, yellow, green, blue, purple, pink, brown, white",
         never="purple", also="home, cottage", unseen="dwelling",
     ),
     _thing(
         "tree", plants.tree, (0.28, 0.5), 5,
-        places="ground", colours="green, orange, yellow, red, pink, white", also="woody plant",
+        places="ground", colors="green, orange, yellow, red, pink, white", also="woody plant",
         unseen="sapling",
     ),
     _thing(
         "car", street.car, (0.24, 0.44), 8,
-        places="road, ground", colours=_ANY, never="blue", also="motorcar, auto",
+        places="road, ground", colors=_ANY, never="blue", also="motorcar, auto",
         unseen="automobile",
     ),
     _thing(
         "bus", street.bus, (0.28, 0.48), 6,
-        places="road", colours=_ANY, never="orange", also="omnibus, passenger bus", unseen="coach",
+        places="road", colors=_ANY, never="orange", also="omnibus, passenger bus", unseen="coach",
     ),
     _thing(
         "boat", street.boat, (0.26, 0.46), 12,
-        places="water", colours=_ANY, never="red", also="sailboat, ship", unseen="yacht",
+        places="water", colors=_ANY, never="red", also="sailboat, ship", unseen="yacht",
     ),
     _thing(
         "rocket", sky.rocket, (0.26, 0.46), 50,
-        places="sky", colours=_ANY + ", grey", never="green", also="spaceship, space rocket",
+        places="sky", colors=_ANY + ", grey", never="green", also="spaceship, space rocket",
         unseen="spacecraft",
     ),
     _thing(
         "sun", sky.sun, (0.2, 0.36), 30,
-        places="sky", colours="yellow, orange, red", also="bright sun",
+        places="sky", colors="yellow, orange, red", also="bright sun",
     ),
     _thing(
         "moon", sky.moon, (0.18, 0.34), 40,
-        places="sky", colours="white, yellow, grey, orange", also="crescent moon",
+        places="sky", colors="white, yellow, grey, orange", also="crescent moon",
     ),
     _thing(
         "star", sky.star, (0.16, 0.34), 36,
-        places="sky", colours="yellow, white, orange, red, pink, blue, green", never="green",
+        places="sky", colors="yellow, white, orange, red, pink, blue, green", never="green",
         also="five-pointed star",
     ),
     _thing(
         "cloud", sky.cloud, (0.26, 0.48), 6,
-        places="sky", colours="white, grey, pink", also="fluffy cloud",
+        places="sky", colors="white, grey, pink", also="fluffy cloud",
     ),
     _thing(
         "balloon", sky.balloon, (0.24, 0.42), 12,
-        places="sky", colours=_ANY, never="white", also="air balloon",
+        places="sky", colors=_ANY, never="white", also="air balloon",
     ),
     _thing(
         "kite", sky.kite, (0.22, 0.42), 40,
-        places="sky", colours=_ANY, never="orange", also="toy kite", unseen="paper kite",
+        places="sky", colors=_ANY, never="orange", also="toy kite", unseen="paper kite",
     ),
     _thing(
         "bird", animals.bird, (0.2, 0.36), 18,
-        places="sky, ground", colours=_ANY, never="white", also="birdie, little bird",
+        places="sky, ground", colors=_ANY, never="white", also="birdie, little bird",
         unseen="songbird",
     ),
     _thing(
         "butterfly", animals.butterfly, (0.18, 0.34), 40,
-        places="sky, ground", colours=_ANY, never="purple", also="winged insect", unseen="moth",
+        places="sky, ground", colors=_ANY, never="purple", also="winged insect", unseen="moth",
     ),
     _thing(
         "fish", animals.fish, (0.2, 0.38), 20,
-        places="water", colours=_ANY + ", grey", never="pink", also="little fish", unseen="minnow",
+        places="water", colors=_ANY + ", grey", never="pink", also="little fish", unseen="minnow",
     ),
     _thing(
         "flower", plants.flower, (0.2, 0.38), 12,
-        places="ground", colours="red, orange, yellow, blue, purple, pink, white", never="blue",
+        places="ground", colors="red, orange, yellow, blue, purple, pink, white", never="blue",
         also="bloom", unseen="blossom",
     ),
     _thing(
         "mushroom", plants.mushroom, (0.18, 0.36), 8,
-        places="ground", colours="red, orange, yellow, brown, white, purple, grey", never="yellow",
+        places="ground", colors="red, orange, yellow, brown, white, purple, grey", never="yellow",
         also="fungus", unseen="toadstool",
     ),
     _thing(
@@ -169,40 +169,40 @@ _ROWS = (
     ),
     _thing(
         "ball", handheld.ball, (0.16, 0.34), 90,
-        places="ground, indoor, water", colours=_ANY, never="green", also="toy ball",
+        places="ground, indoor, water", colors=_ANY, never="green", also="toy ball",
         unseen="sphere",
     ),
     _thing(
         "umbrella", handheld.umbrella, (0.24, 0.42), 25,
-        places="ground, indoor", colours=_ANY, never="yellow", also="brolly", unseen="parasol",
+        places="ground, indoor", colors=_ANY, never="yellow", also="brolly", unseen="parasol",
     ),
     _thing(
         "cup", indoor.cup, (0.18, 0.34), 8,
-        places="indoor", colours=_ANY, never="black", also="mug", unseen="teacup",
+        places="indoor", colors=_ANY, never="black", also="mug", unseen="teacup",
     ),
     _thing(
         "clock", indoor.clock, (0.2, 0.36), 10,
-        places="indoor", colours=_ANY, never="brown", also="wall clock", unseen="timepiece",
+        places="indoor", colors=_ANY, never="brown", also="wall clock", unseen="timepiece",
     ),
     _thing(
         "lamp", indoor.lamp, (0.24, 0.42), 5,
-        places="indoor", colours=_ANY, also="table lamp", unseen="reading light",
+        places="indoor", colors=_ANY, also="table lamp", unseen="reading light",
     ),
     _thing(
         "chair", indoor.chair, (0.26, 0.46), 6,
-        places="indoor", colours=_ANY, never="pink", also="dining chair", unseen="seat",
+        places="indoor", colors=_ANY, never="pink", also="dining chair", unseen="seat",
     ),
     _thing(
         "book", handheld.book, (0.2, 0.36), 30,
-        places="indoor", colours=_ANY, never="white", also="storybook, volume", unseen="novel",
+        places="indoor", colors=_ANY, never="white", also="storybook, volume", unseen="novel",
     ),
     _thing(
         "apple", plants.apple, (0.16, 0.32), 20,
-        places="indoor, ground", colours="red, green, yellow", also="ripe apple", unseen="fruit",
+        places="indoor, ground", colors="red, green, yellow", also="ripe apple", unseen="fruit",
     ),
     _thing(
         "hat", handheld.hat, (0.2, 0.36), 15,
-        places="indoor", colours=_ANY + ", grey", never="orange", also="headwear",
+        places="indoor", colors=_ANY + ", grey", never="orange", also="headwear",
         unseen="headgear",
     ),
 )

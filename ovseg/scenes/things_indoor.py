@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ovseg.scenes.colors import RGB, contrast, mix
+from ovseg.scenes.colors import RGB, contrast, mix_colors
 from ovseg.scenes.pen import Pen, around
 
 _WHITE: RGB = (250, 250, 248)
@@ -15,31 +15,31 @@ _WOOD: RGB = (126, 84, 50)
 _BRASS: RGB = (206, 168, 84)
 
 
-def cup(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
+def cup(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
     """A mug with a handle: straight or rounded, plain, banded or dotted, at times on a saucer."""
     top, foot = rng.uniform(0.18, 0.24), 0.92
     left, right = 0.1, rng.uniform(0.68, 0.72)
     taper = rng.uniform(0.0, 0.1)
-    shade = contrast(colour, 0.25)
+    shade = contrast(color, 0.25)
     if rng.random() < 0.3:
-        pen.ellipse(0.5 * (left + right), foot, 0.42, 0.06, mix(colour, _WHITE, 0.4))
+        pen.ellipse(0.5 * (left + right), foot, 0.42, 0.06, mix_colors(color, _WHITE, 0.4))
     pen.line(around(right, 0.5, 0.2, 0.19, -95, 95), shade, 0.085)
     middle, wide = 0.5 * (left + right), 0.5 * (right - left)
     if rng.random() < 0.35:
         bowl = around(middle, top, wide, foot - top, 0, 180)
-        pen.polygon(bowl, colour)
+        pen.polygon(bowl, color)
         pen.rectangle(middle - 0.15, foot - 0.05, middle + 0.15, foot + 0.02, shade)
     else:
         low = around(middle, foot - 0.04, wide - taper, 0.06, 0, 180)
-        pen.polygon(np.concatenate([[(left, top), (right, top)], low]), colour)
+        pen.polygon(np.concatenate([[(left, top), (right, top)], low]), color)
     with pen.inside():
-        _glaze(pen, colour, middle, wide, rng)
+        _glaze(pen, color, middle, wide, rng)
     pen.ellipse(middle, top, wide, 0.07, shade)
     pen.ellipse(middle, top + 0.01, wide - 0.04, 0.05, (92, 56, 34))
 
 
-def _glaze(pen: Pen, colour: RGB, middle: float, wide: float, rng: np.random.Generator) -> None:
-    ink = contrast(colour, 0.5) if min(colour) > 180 else _WHITE
+def _glaze(pen: Pen, color: RGB, middle: float, wide: float, rng: np.random.Generator) -> None:
+    ink = contrast(color, 0.5) if min(color) > 180 else _WHITE
     kind = rng.integers(4)
     if kind == 0:
         y = rng.uniform(0.42, 0.66)
@@ -52,17 +52,19 @@ def _glaze(pen: Pen, colour: RGB, middle: float, wide: float, rng: np.random.Gen
         pen.disc(middle + 0.055, 0.52, 0.065, ink)
         pen.polygon(((middle - 0.115, 0.55), (middle + 0.115, 0.55), (middle, 0.7)), ink)
     pen.line(
-        ((middle - wide * 0.8, 0.34), (middle - wide * 0.78, 0.7)), mix(colour, _WHITE, 0.35), 0.03
+        ((middle - wide * 0.8, 0.34), (middle - wide * 0.78, 0.7)),
+        mix_colors(color, _WHITE, 0.35),
+        0.03,
     )
 
 
-def clock(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
+def clock(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
     """A dial with marks and hands in a round or square case, or an alarm clock with bells."""
     kind = rng.integers(3)
     x, y, size = 0.5, 0.5, rng.uniform(0.42, 0.48)
-    trim = contrast(colour, 0.3)
+    trim = contrast(color, 0.3)
     if kind == 1:
-        pen.rectangle(0.05, 0.05, 0.95, 0.95, colour, corner=rng.uniform(0.04, 0.2))
+        pen.rectangle(0.05, 0.05, 0.95, 0.95, color, corner=rng.uniform(0.04, 0.2))
         size = 0.43
     elif kind == 2:
         y, size = 0.56, rng.uniform(0.36, 0.4)
@@ -70,13 +72,13 @@ def clock(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
         for side in (-1, 1):
             pen.ellipse(0.5 + side * 0.24, 0.17, 0.15, 0.1, trim, side * 32)
             pen.line(((0.5 + side * 0.2, 0.85), (0.5 + side * 0.3, 0.96)), trim, 0.06)
-        pen.disc(x, y, size, colour)
+        pen.disc(x, y, size, color)
     else:
-        pen.disc(x, y, size, colour)
-    face = mix(_WHITE, colour, rng.uniform(0, 0.12))
+        pen.disc(x, y, size, color)
+    face = mix_colors(_WHITE, color, rng.uniform(0, 0.12))
     ink = _DARK
     if rng.random() < 0.45:
-        face, ink = mix(colour, _WHITE, 0.12), _WHITE if min(colour) < 180 else _DARK
+        face, ink = mix_colors(color, _WHITE, 0.12), _WHITE if min(color) < 180 else _DARK
         pen.disc(x, y, size * 0.86, trim)
     _dial(pen, x, y, size * 0.72, face, ink, rng)
 
@@ -97,61 +99,63 @@ def _dial(
     pen.disc(x, y, 0.03, ink)
 
 
-def lamp(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
+def lamp(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
     """A shade on a foot: conical, domed or drum-shaped, plain or striped."""
     rim, top = rng.uniform(0.46, 0.54), rng.uniform(0.1, 0.18)
     wide, crown = rng.uniform(0.34, 0.42), rng.uniform(0.14, 0.2)
     metal = (_BRASS, _DARK, _WOOD, (170, 172, 178))[rng.integers(4)]
     if rng.random() < 0.45:
         belly = ((0.46, rim), (0.54, rim), (0.62, 0.72), (0.55, 0.92), (0.45, 0.92), (0.38, 0.72))
-        pen.smooth(belly, contrast(colour, 0.25))
+        pen.smooth(belly, contrast(color, 0.25))
     else:
         pen.rectangle(0.475, rim - 0.02, 0.525, 0.94, metal)
     pen.ellipse(0.5, 0.94, rng.uniform(0.2, 0.27), 0.045, metal)
     pen.ellipse(0.5, rim + 0.02, 0.05, 0.045, (255, 240, 170))
     kind = rng.integers(3)
     if kind == 0:
-        pen.polygon(around(0.5, rim, wide, rim - 0.08, 180, 360), colour)
+        pen.polygon(around(0.5, rim, wide, rim - 0.08, 180, 360), color)
     else:
         crown = wide * 0.85 if kind == 2 else crown
         shade = ((0.5 - crown, top), (0.5 + crown, top), (0.5 + wide, rim), (0.5 - wide, rim))
-        pen.polygon(shade, colour)
-    trim = contrast(colour, 0.3)
+        pen.polygon(shade, color)
+    trim = contrast(color, 0.3)
     with pen.inside():
         if rng.random() < 0.35:
             for x in (-0.7, -0.35, 0.0, 0.35, 0.7):
                 foot = (0.5 + wide * x, rim - 0.02)
                 pen.line(((0.5 + crown * x, top - 0.1), foot), trim, 0.022)
         else:
-            pen.ellipse(0.5 - wide * 0.3, rim - 0.14, 0.06, 0.16, mix(colour, _WHITE, 0.35), 15)
+            pen.ellipse(
+                0.5 - wide * 0.3, rim - 0.14, 0.06, 0.16, mix_colors(color, _WHITE, 0.35), 15
+            )
     pen.line(((0.5 - wide + 0.02, rim - 0.02), (0.5 + wide - 0.02, rim - 0.02)), trim, 0.04)
 
 
-def chair(pen: Pen, colour: RGB, rng: np.random.Generator) -> None:
+def chair(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
     """Seen from the front, a little to one side: slatted, barred or solid back and four legs."""
     skew, seat = rng.uniform(0.04, 0.12), rng.uniform(0.52, 0.58)
     top, left, right = rng.uniform(0.02, 0.08), 0.2, 0.72
-    dark = contrast(colour, 0.28)
+    dark = contrast(color, 0.28)
     for x in (left + skew + 0.02, right + skew):
         pen.line(((x, seat), (x, 0.86)), dark, 0.06)
     kind = rng.integers(3)
     back = (left + skew, right + skew)
     if kind == 0:
-        pen.rectangle(back[0] - 0.03, top, back[1] + 0.03, seat, colour, corner=0.08)
+        pen.rectangle(back[0] - 0.03, top, back[1] + 0.03, seat, color, corner=0.08)
         pen.rectangle(back[0] + 0.05, top + 0.08, back[1] - 0.05, seat - 0.08, dark, corner=0.05)
     else:
         rails = np.linspace(top + 0.06, seat - 0.12, 3) if kind == 1 else (top + 0.06,)
         for y in rails:
-            pen.line(((back[0], y), (back[1], y)), colour, 0.09)
+            pen.line(((back[0], y), (back[1], y)), color, 0.09)
         for x in np.linspace(*back, 5)[1:-1] if kind == 2 else ():
-            pen.line(((x, top + 0.06), (x, seat)), colour, 0.055)
+            pen.line(((x, top + 0.06), (x, seat)), color, 0.055)
     for x in back:
-        pen.line(((x, top + 0.03), (x, seat)), colour, 0.075)
+        pen.line(((x, top + 0.03), (x, seat)), color, 0.075)
     pen.polygon(
         ((back[0] - 0.04, seat - 0.05), (back[1] + 0.04, seat - 0.05),
          (right + 0.06, seat + 0.1), (left - 0.08, seat + 0.1)),
-        mix(colour, _WHITE, 0.15),
+        mix_colors(color, _WHITE, 0.15),
     )  # fmt: skip
     pen.rectangle(left - 0.08, seat + 0.09, right + 0.06, seat + 0.16, dark)
     for x in (left - 0.04, right + 0.02):
-        pen.line(((x, seat + 0.14), (x, 0.95)), colour, 0.075)
+        pen.line(((x, seat + 0.14), (x, 0.95)), color, 0.075)

@@ -1,4 +1,4 @@
-"""The drawn world's vocabulary files, made from the classes themselves.
+"""The synthetic world's vocabulary files, made from the classes themselves.
 
 `python -m ovseg.scenes.vocabulary` writes them anew; a test checks that they agree.
 """
@@ -12,7 +12,7 @@ from ovseg.scenes.things import THINGS
 from ovseg.scenes.world import CLASSES
 from ovseg.utils.files import write_atomic
 
-__all__ = ["colour_lines", "scene_lines", "write_vocabularies"]
+__all__ = ["color_lines", "scene_lines", "write_vocabularies"]
 
 
 def scene_lines() -> tuple[str, ...]:
@@ -20,17 +20,17 @@ def scene_lines() -> tuple[str, ...]:
     return tuple(f"{name}: {name}" for name in CLASSES)
 
 
-def colour_lines() -> tuple[str, ...]:
-    """Stuff names, then every thing once a colour that it may have, or once if it has none."""
+def color_lines() -> tuple[str, ...]:
+    """Stuff names, then every thing once a color that it may have, or once if it has none."""
     lines = list(STUFF)
     for thing in THINGS.values():
-        lines += [f"{colour} {thing.name}" for colour in thing.colours] or [thing.name]
+        lines += [f"{color} {thing.name}" for color in thing.colors] or [thing.name]
     return tuple(lines)
 
 
 def write_vocabularies(folder: Path) -> None:
     """Write `scenes.txt` and `scenes_colours.txt` into a folder, each file whole."""
-    for name, lines in (("scenes", scene_lines()), ("scenes_colours", colour_lines())):
+    for name, lines in (("scenes", scene_lines()), ("scenes_colours", color_lines())):
         write_atomic(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines).encode())
 
 

@@ -1,4 +1,4 @@
-"""The drawn world: pictures with exact label maps, a pure function of seed and size."""
+"""The synthetic world: images with exact label maps, a pure function of seed and size."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = [
     "PALETTE",
     "SPLITS",
     "VERSION",
-    "Region",
+    "SceneRegion",
     "Scene",
     "check_seeds",
-    "check_size",
+    "check_scene_size",
     "draw_scene",
 ]
 
@@ -43,7 +43,7 @@ MIN_SIDE, MAX_SIDE = 16, 4096
 
 
 def _palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """Distinct colours: hues a golden angle apart, in three strengths of light and colour."""
+    """Distinct colors: hues a golden angle apart, in three strengths of light and color."""
     hues = (np.arange(count) * 111 % 180).astype(np.uint8)
     values = np.asarray([235, 170, 205], np.uint8)[np.arange(count) % 3]
     strengths = np.asarray([150, 220, 100], np.uint8)[np.arange(count) // 3 % 3]
@@ -53,31 +53,31 @@ def _palette(count: int) -> tuple[tuple[int, int, int], ...]:
 
 
 PALETTE = _palette(len(CLASSES))
-"""One RGB colour a class, for label maps that people look at."""
+"""One RGB color a class, for label maps that people look at."""
 
 
 @dataclass(frozen=True)
-class Region:
+class SceneRegion:
     """A part of a scene with one meaning.
 
     Attributes:
         class_id: index into `CLASSES`.
         name: the class name.
-        colour: the colour word of a thing; None for stuff and for things without one.
+        color: the color word of a thing; None for stuff and for things without one.
         is_thing: whether it is a single object rather than stuff.
         ground: for a thing, the name of the stuff under its base; None for stuff.
     """
 
     class_id: int
     name: str
-    colour: str | None
+    color: str | None
     is_thing: bool
     ground: str | None = None
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn picture and everything that is known about it.
+    """A drawn image and everything that is known about it.
 
     Attributes:
         seed: the number it was drawn from.
@@ -91,13 +91,13 @@ class Scene:
     image: np.ndarray
     labels: np.ndarray
     instances: np.ndarray
-    regions: tuple[Region, ...]
+    regions: tuple[SceneRegion, ...]
 
 
 def draw_scene(seed: int, size: tuple[int, int] = (224, 224)) -> Scene:
     """Draw one scene; the same seed, size and `VERSION` give the same bytes.
 
-    Colours that are held out from training are drawn only for seeds outside the train split.
+    Colors that are held out from training are drawn only for seeds outside the train split.
 
     Args:
         seed: 0 to `MAX_SEED`; see `SPLITS` for what each range is for.
@@ -114,10 +114,10 @@ def draw_scene(seed: int, size: tuple[int, int] = (224, 224)) -> Scene:
         (48, 64, 3)
     """
     check_seeds(seed, 1)
-    height, width = check_size(size)
+    height, width = check_scene_size(size)
     rng = np.random.default_rng([int(VERSION), int(seed), height, width])
     backdrop = draw_backdrop(height, width, rng)
-    things, drawn = place_things(backdrop, rng, held_out_colours=seed not in SPLITS["train"])
+    things, drawn = place_things(backdrop, rng, held_out_colors=seed not in SPLITS["train"])
     image = _finish(backdrop.image, backdrop.unit, rng)
     instances, regions = _regions(backdrop.labels, drawn, things)
     return Scene(int(seed), image, backdrop.labels, instances, regions)
@@ -136,14 +136,14 @@ def check_seeds(first: int, count: int) -> range:
     last = first + count - 1
     if first < 0 or last > MAX_SEED:
         raise InputError(
-            f"seed {first if first < 0 else last} is outside the drawn world",
+            f"seed {first if first < 0 else last} is outside the synthetic world",
             expected=f"seeds 0 to {MAX_SEED}",
             fix="choose " + ", ".join(f"{n} {r[0]}-{r[-1]}" for n, r in SPLITS.items()),
         )
     return range(first, first + count)
 
 
-def check_size(size: tuple[int, int]) -> tuple[int, int]:
+def check_scene_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size as (height, width).
 
     Raises:
@@ -160,7 +160,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _finish(image: np.ndarray, unit: float, rng: np.random.Generator) -> np.ndarray:
-    """Global light, colour cast, blur and sensor noise."""
+    """Global light, color cast, blur and sensor noise."""
     gain = float(rng.uniform(0.78, 1.1)) * rng.uniform(0.94, 1.06, 3)
     lift = float(rng.uniform(0.0, 14.0))
     table = np.rint(np.arange(256)[:, None] * gain * (1.0 - lift / 255.0) + lift)
@@ -181,21 +181,21 @@ def _finish(image: np.ndarray, unit: float, rng: np.random.Generator) -> np.ndar
 
 def _regions(
     labels: np.ndarray, drawn: np.ndarray, things: list[Placed]
-) -> tuple[np.ndarray, tuple[Region, ...]]:
+) -> tuple[np.ndarray, tuple[SceneRegion, ...]]:
     """Number the visible regions: stuff by class id, then things in the order of drawing."""
     seen_things = np.bincount(drawn.ravel(), minlength=256)[: len(things)] > 0
     seen_stuff = np.bincount(labels.ravel(), minlength=256)[: len(STUFF_IDS)] > 0
     table = np.full(256, IGNORE, np.uint8)
-    regions: list[Region] = []
+    regions: list[SceneRegion] = []
     for name, class_id in STUFF_IDS.items():
         if seen_stuff[class_id]:
             table[class_id] = len(regions)
-            regions.append(Region(class_id, name, None, False))
+            regions.append(SceneRegion(class_id, name, None, False))
     numbers = np.full(256, IGNORE, np.uint8)
     for index, thing in enumerate(things):
         if seen_things[index]:
             numbers[index] = len(regions)
             class_id = THING_IDS[thing.name]
-            regions.append(Region(class_id, thing.name, thing.colour, True, thing.ground))
+            regions.append(SceneRegion(class_id, thing.name, thing.color, True, thing.ground))
     instances = np.where(drawn == IGNORE, table[labels], numbers[drawn])
     return instances, tuple(regions)

@@ -1,4 +1,4 @@
-"""Writes drawn scenes as a data set: pictures, label maps and the list of classes."""
+"""Writes drawn scenes as a data set: images, label maps and the list of classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ovseg.scenes.world import CLASSES, VERSION, check_seeds, check_size, draw_scene
+from ovseg.scenes.world import CLASSES, VERSION, check_scene_size, check_seeds, draw_scene
 from ovseg.utils.files import write_atomic
 
 __all__ = ["write_scenes"]
@@ -45,7 +45,7 @@ def write_scenes(
         RuntimeLimitError: if the disk is full; what is written by then stays.
     """
     seeds = check_seeds(seed, count)
-    size = check_size(size)
+    size = check_scene_size(size)
     folder = Path(out)
     write_atomic(folder / "classes.txt", "".join(f"{name}\n" for name in CLASSES).encode())
     about = {"world": VERSION, "seeds": [seeds[0], seeds[-1]], "size": list(size)}
@@ -53,7 +53,7 @@ def write_scenes(
     for done, number in enumerate(seeds, start=1):
         scene = draw_scene(number, size)
         name = f"{number:07d}.png"
-        # The label map goes first: every picture that is there then has its labels.
+        # The label map goes first: every image that is there then has its labels.
         write_atomic(folder / "ann_dir" / name, _png(scene.labels))
         write_atomic(folder / "img_dir" / name, _png(cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR)))
         if progress is not None:

@@ -1,6 +1,6 @@
 """Vision foundation models that tell which patches belong together.
 
-Every teacher turns pictures into one map of features, whose cosines are the affinity of the
+Every teacher turns images into one map of features, whose cosines are the affinity of the
 patches. Source: DeCLIP (CVPR 2025), which compares DINOv2, DINO and SAM.
 """
 
@@ -34,11 +34,11 @@ __all__ = [
 
 
 class AffinityTeacher(nn.Module, ABC):
-    """A frozen model that sees pictures of any size whose sides are multiples of its patch."""
+    """A frozen model that sees images of any size whose sides are multiples of its patch."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, C, h, w) of pictures (B, 3, H, W), RGB in [0, 1]."""
+        """Features (B, C, h, w) of images (B, 3, H, W), RGB in [0, 1]."""
 
 
 class DinoTeacher(AffinityTeacher):
@@ -60,12 +60,12 @@ class DinoTeacher(AffinityTeacher):
         self.dino = build_dino(model, pretrained, position_rule=position_rule)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of the pictures."""
+        """Features of the images."""
         return self.dino(images, "out")
 
 
 class SamTeacher(AffinityTeacher):
-    """The picture encoder of SAM: its output after the neck, at any size.
+    """The image encoder of SAM: its output after the neck, at any size.
 
     Args:
         model: as in `ovseg.models.sam.build_sam`.
@@ -75,25 +75,25 @@ class SamTeacher(AffinityTeacher):
     def __init__(self, model: str | Mapping[str, Any], pretrained: str | Path | None) -> None:
         super().__init__()
         self.encoder = build_sam(model, pretrained).model.image_encoder
-        # DeCLIP prepares its pictures as for DINO; SAM's own numbers are these, but rounded.
+        # DeCLIP prepares its images as for DINO; SAM's own numbers are these, but rounded.
         mean, std = (torch.tensor(v) for v in resolve_normalization("imagenet", {}))
         self.register_buffer("mean", mean.view(3, 1, 1), persistent=False)
         self.register_buffer("std", std.view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of the pictures."""
+        """Features of the images."""
         return sam_features(self.encoder, (images.to(self.mean) - self.mean) / self.std).float()
 
 
 def sam_features(encoder: ImageEncoderViT, images: Tensor) -> Tensor:
-    """SAM's picture encoder at another size than its own.
+    """SAM's image encoder at another size than its own.
 
     The absolute position table is resized bicubically; segment_anything itself resizes the
     relative ones.
 
     Args:
         encoder: the encoder.
-        images: (B, 3, H, W) normalised, sides multiples of the patch.
+        images: (B, 3, H, W) normalized, sides multiples of the patch.
 
     Returns:
         (B, C, h, w), after the neck.

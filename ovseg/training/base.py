@@ -1,4 +1,4 @@
-"""What a recipe is: how a model learns from pictures, with the teachers that it needs."""
+"""What a recipe is: how a model learns from images, with the teachers that it needs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ class Recipe(ABC):
             ConfigError: the recipe is not one for this encoder or head.
         """
 
-    @abstractmethod
-    def prepare_teachers(self, device: torch.device) -> None:
+    def prepare_teachers(self, device: torch.device) -> None:  # noqa: B027 - not all have any
         """Build the frozen teachers, where that is not done; called before the first iteration.
 
         Raises:
@@ -50,7 +49,7 @@ class Recipe(ABC):
             clip: the encoder.
             head: the head.
             images: (B, 3, H, W) RGB in [0, 1].
-            samples: what else the data set tells of each picture.
+            samples: what else the data set tells of each image.
         """
 
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Contrastive losses between pictures, regions and their captions."""
+"""Contrastive losses between images, regions and their captions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["caption_masks", "picture_caption_loss", "region_caption_loss"]
+__all__ = ["caption_masks", "image_caption_loss", "region_caption_loss"]
 
 
-def picture_caption_loss(pictures: Tensor, captions: Tensor, scale: Tensor) -> Tensor:
-    """CLIP's symmetric loss: row i of the pictures belongs to row i of the captions.
+def image_caption_loss(images: Tensor, captions: Tensor, scale: Tensor) -> Tensor:
+    """CLIP's symmetric loss: row i of the images belongs to row i of the captions.
 
     Args:
-        pictures: (B, E) unit rows.
+        images: (B, E) unit rows.
         captions: (B, E) unit rows.
         scale: scalar, the inverse temperature.
 
@@ -26,10 +26,10 @@ def picture_caption_loss(pictures: Tensor, captions: Tensor, scale: Tensor) -> T
 
     Example:
         >>> rows = torch.eye(3)
-        >>> round(float(picture_caption_loss(rows, rows, torch.tensor(100.0))), 4)
+        >>> round(float(image_caption_loss(rows, rows, torch.tensor(100.0))), 4)
         0.0
     """
-    logits = scale * pictures @ captions.T
+    logits = scale * images @ captions.T
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
@@ -40,12 +40,12 @@ def caption_masks(
 ) -> Tensor:
     """Which caption is true of which region.
 
-    A caption without a colour holds for every region of its class, one without a class for every
-    region of its colour, one with both only where both are right.
+    A caption without a color holds for every region of its class, one without a class for every
+    region of its color, one with both only where both are right.
 
     Args:
-        regions: R pairs (class id, colour word or None).
-        captions: C pairs (class id, colour word), each None when it is not said.
+        regions: R pairs (class id, color word or None).
+        captions: C pairs (class id, color word), each None when it is not said.
 
     Returns:
         (R, C) bool.
@@ -56,7 +56,7 @@ def caption_masks(
     """
     return torch.tensor(
         [
-            [said in (None, kind) and colour in (None, own) for said, colour in captions]
+            [said in (None, kind) and color in (None, own) for said, color in captions]
             for kind, own in regions
         ],
         dtype=torch.bool,

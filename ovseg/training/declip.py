@@ -1,6 +1,6 @@
 """What DeCLIP learns: losses, trained tensors, the schedule and the averaging of weights.
 
-The last block of the picture tower is split in two. *Context* features tell where a patch gathers
+The last block of the image encoder is split in two. *Context* features tell where a patch gathers
 from; their cosines follow those of a vision foundation model. *Content* features are what it
 gathers; pooled over a region they follow CLIP's own embedding of the cropped region. All functions
 are pure. Source: Wang et al., "DeCLIP: Decoupled Learning for Open-Vocabulary Dense Perception"
@@ -30,7 +30,7 @@ __all__ = [
     "context_affinity",
     "context_kl",
     "context_loss",
-    "parameter_groups",
+    "declip_parameter_groups",
     "rate_factor",
     "trainable_names",
 ]
@@ -128,7 +128,7 @@ def rate_factor(step: int, warmup: int, total: int) -> float:
 def trainable_names(clip: ClipEncoder, mode: str, blocks: int | None = None) -> set[str]:
     """Names of the tensors that are trained, as `clip.model` has them.
 
-    They lie in the last blocks of the picture tower; embeddings and the final norm and projection
+    They lie in the last blocks of the image encoder; embeddings and the final norm and projection
     stay. Of the last block everything stays that takes no part in the split read-out.
 
     Args:
@@ -184,7 +184,7 @@ def _siglip_prefixes(tower: SiglipTower, mode: str) -> _Prefixes:
     return home, len(tower.visual.trunk.blocks), pool, also, ["latent"]
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def declip_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Groups for `torch.optim.AdamW`: vectors and norms do not decay, matrices do.
 
     The published betas and epsilon are (0.9, 0.98) and 1e-6 for OpenAI-style vision transformers,

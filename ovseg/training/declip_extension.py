@@ -24,7 +24,7 @@ from ovseg.heads.affinity import affinity
 from ovseg.regions import roi_grid, roi_pool
 from ovseg.training.declip import context_kl, context_loss
 
-__all__ = ["Extension", "merge_attention", "read_attention", "weighted_pool"]
+__all__ = ["Extension", "merge_attention", "read_attention", "region_pool"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Extension:
     """What of the extension a training uses; by default nothing.
 
     Args:
-        diffusion: folder with a file NAME.npz for every picture NAME.*: see `read_attention`.
+        diffusion: folder with a file NAME.npz for every image NAME.*: see `read_attention`.
         combine: "product" chains the layers of a file, "mean" averages them.
         kl_temperature: rows of the affinities are compared as distributions at this temperature;
             None compares them by their distance.
@@ -77,10 +77,10 @@ class Extension:
 
         Args:
             features: (B, C, h, w) of the vision foundation model.
-            paths: of the pictures.
+            paths: of the images.
 
         Raises:
-            DatasetError: the attention of a picture is missing or unusable.
+            DatasetError: the attention of an image is missing or unusable.
         """
         target = affinity(features)
         if self.diffusion is None:
@@ -101,7 +101,7 @@ class Extension:
         if self.pool_grid is None:
             return roi_pool(content, boxes)
         grids = roi_grid(content, boxes, self.pool_grid)
-        return weighted_pool(grids, crops, self.pool_temperature)
+        return region_pool(grids, crops, self.pool_temperature)
 
     def correlation_loss(
         self, content: Tensor, features: Tensor, boxes: Sequence[Tensor]
@@ -116,7 +116,7 @@ class Extension:
         return self.correlation_weight * found
 
 
-def weighted_pool(grids: Tensor, crops: Tensor, temperature: float = 1.0) -> Tensor:
+def region_pool(grids: Tensor, crops: Tensor, temperature: float = 1.0) -> Tensor:
     """Mean of the cells of each region, weighted by a softmax of their cosines with the crop.
 
     Args:
@@ -129,7 +129,7 @@ def weighted_pool(grids: Tensor, crops: Tensor, temperature: float = 1.0) -> Ten
 
     Example:
         >>> grids = torch.tensor([[3.0, 0.0], [0.0, 2.0]]).view(1, 2, 1, 2)
-        >>> weighted_pool(grids, torch.tensor([[1.0, 0.0]]), 1e-3)
+        >>> region_pool(grids, torch.tensor([[1.0, 0.0]]), 1e-3)
         tensor([[3., 0.]])
     """
     cells = grids.flatten(2)
@@ -157,7 +157,7 @@ def read_attention(path: Path) -> Tensor:
         raise DatasetError(
             f"no attention of a diffusion model: {error}",
             where=path,
-            expected="an npz file with the array attention for every picture",
+            expected="an npz file with the array attention for every image",
         ) from error
     if found.ndim == 4:
         found = found.mean(1)

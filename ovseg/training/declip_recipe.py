@@ -1,4 +1,4 @@
-"""DeCLIP's training: the picture tower of CLIP learns from a vision foundation model and itself."""
+"""DeCLIP's training: the image encoder of CLIP learns from a vision foundation model and itself."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from ovseg.training.declip import (
 from ovseg.training.declip_extension import Extension
 from ovseg.utils.plain_data import build
 
-__all__ = ["DeclipRecipe", "PictureRegions"]
+__all__ = ["DeclipRecipe", "RegionSample"]
 
 _PREFIX = "backbone.clip.model."
 
 
-class PictureRegions(Protocol):
+class RegionSample(Protocol):
     """What the recipe reads of a data sample.
 
     Attributes:
-        boxes: (K, 4) xyxy of the regions, in parts of the student's square picture.
-        crops: (K, 3, c, c) uint8 RGB, each region cut out of the picture, c the tower's own size.
-        vfm_picture: (3, s, s) uint8 RGB, the picture as the vision foundation model sees it.
-        img_path: where the picture came from.
+        boxes: (K, 4) xyxy of the regions, in parts of the student's square image.
+        crops: (K, 3, c, c) uint8 RGB, each region cut out of the image, c the tower's own size.
+        vfm_image: (3, s, s) uint8 RGB, the image as the vision foundation model sees it.
+        img_path: where the image came from.
     """
 
     boxes: Tensor
     crops: Tensor
-    vfm_picture: Tensor
+    vfm_image: Tensor
     img_path: str
 
 
@@ -56,7 +56,7 @@ class DeclipRecipe(Recipe):
     """Teaches context by a vision foundation model, and content by CLIP's embedding of crops.
 
     The student's last block is read as the head reads it (`mode`, `attn_scale`). Its teacher is
-    the picture tower as it was before the training. No labels and no words are needed.
+    the image encoder as it was before the training. No labels and no words are needed.
 
     Args:
         vfm: the vision foundation model, see `ovseg.training.affinity_teachers.build_teacher`.
@@ -99,7 +99,7 @@ class DeclipRecipe(Recipe):
         self.teacher: VisionTower | None = None
 
     def prepare(self, clip: ClipEncoder, head: Head) -> None:
-        """Free the blocks of the picture tower, and keep a copy of it as the teacher.
+        """Free the blocks of the image encoder, and keep a copy of it as the teacher.
 
         Raises:
             ConfigError: another head, a mode without context, or a tower without such blocks.
@@ -125,15 +125,15 @@ class DeclipRecipe(Recipe):
         clip: ClipEncoder,
         head: DeClip,
         images: Tensor,
-        samples: Sequence[PictureRegions] = (),
+        samples: Sequence[RegionSample] = (),
     ) -> dict[str, Tensor]:
-        """Weighted losses of letter-boxed pictures.
+        """Weighted losses of letter-boxed images.
 
         Args:
             clip: the student.
             head: tells how its last block is read.
             images: (B, 3, S, S) RGB in [0, 1].
-            samples: one a picture.
+            samples: one an image.
 
         Returns:
             Scalars `loss_content`, `loss_context` and, where the extension asks for it,
@@ -141,20 +141,20 @@ class DeclipRecipe(Recipe):
 
         Raises:
             ConfigError: samples without regions.
-            InputError: a box outside of its picture, or a side that is no multiple of the patch.
+            InputError: a box outside of its image, or a side that is no multiple of the patch.
             CheckpointError: weights of the teacher that cannot be had.
         """
         clip.tower.grid_of(images)
         boxes, crops = self._regions(samples, images.device)
         features = self._see(samples, images.device)
         wanted = self._embed(clip, crops)
-        trunk = clip.trunk(images)
-        student = decoupled(clip.tower, trunk, head.mode, head.attn_scale)
+        backbone_tokens = clip.run_backbone(images)
+        student = decoupled(clip.tower, backbone_tokens, head.mode, head.attn_scale)
         content = student.content
         with torch.autocast(images.device.type, enabled=False):
             target = self.extension.target(features, [sample.img_path for sample in samples])
             context = student.context if self.decoupled else [content.flatten(2).transpose(1, 2)]
-            found = context_affinity(context, trunk.grid, tuple(features.shape[2:]))
+            found = context_affinity(context, backbone_tokens.grid, tuple(features.shape[2:]))
             pooled = self.extension.regions(content, boxes, wanted)
             losses = {
                 "loss_content": self.content_weight * content_loss(pooled, wanted),
@@ -164,11 +164,11 @@ class DeclipRecipe(Recipe):
         return losses if correlation is None else {**losses, "loss_correlation": correlation}
 
     def average(self, visual: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Mean of the picture tower's weights and those that it started with (section 8)."""
+        """Mean of the image encoder's weights and those that it started with (section 8)."""
         return average_weights(visual, self.teacher.visual.state_dict(), self.alpha)
 
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Take CLIP out of a segmentor's checkpoint, the picture tower averaged."""
+        """Take CLIP out of a segmentor's checkpoint, the image encoder averaged."""
         found = {
             name.removeprefix(_PREFIX): tensor
             for name, tensor in state.items()
@@ -182,23 +182,23 @@ class DeclipRecipe(Recipe):
         return {**found, **{f"visual.{k}": v for k, v in self.average(tower).items()}}
 
     def _regions(
-        self, samples: Sequence[PictureRegions], device: torch.device
+        self, samples: Sequence[RegionSample], device: torch.device
     ) -> tuple[list[Tensor], Tensor]:
         if not samples or not all(hasattr(sample, "crops") for sample in samples):
             raise ConfigError(
-                "pictures without regions",
+                "images without regions",
                 where="train_pipeline",
-                expected="the transforms PictureRegions and PackRegions",
+                expected="the transforms RegionTransform and PackRegions",
             )
         boxes = [sample.boxes.to(device) for sample in samples]
         return boxes, torch.cat([sample.crops for sample in samples]).to(device)
 
     @torch.no_grad()
-    def _see(self, samples: Sequence[PictureRegions], device: torch.device) -> Tensor:
+    def _see(self, samples: Sequence[RegionSample], device: torch.device) -> Tensor:
         """Features (B, C, h, w) of the vision foundation model."""
         self.prepare_teachers(device)
-        pictures = torch.stack([sample.vfm_picture for sample in samples]).to(device)
-        return self.vfm(pictures / 255)
+        images = torch.stack([sample.vfm_image for sample in samples]).to(device)
+        return self.vfm(images / 255)
 
     @torch.no_grad()
     def _embed(self, clip: ClipEncoder, crops: Tensor) -> Tensor:
@@ -206,5 +206,5 @@ class DeclipRecipe(Recipe):
         self.teacher.visual.to(crops.device)
         if not len(crops):
             return torch.zeros(0, clip.embed_dim, device=crops.device)
-        trunk = self.teacher.trunk(clip.pad_and_normalize(crops / 255))
-        return normalize(self.teacher.pooled(trunk), dim=1)
+        backbone_tokens = self.teacher.run_backbone(clip.pad_and_normalize(crops / 255))
+        return normalize(self.teacher.pooled(backbone_tokens), dim=1)

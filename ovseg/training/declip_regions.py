@@ -1,4 +1,4 @@
-"""Which regions of a picture DeCLIP learns from: the cells of a random grid, or proposals.
+"""Which regions of an image DeCLIP learns from: the cells of a random grid, or proposals.
 
 Source: Wang et al., "DeCLIP: Decoupled Learning for Open-Vocabulary Dense Perception" (CVPR 2025)
 and its published code. Nothing is augmented; the only chance is the choice of the grid and of its
@@ -55,11 +55,11 @@ def sample_grid(max_split: int = 6, max_boxes: int = 20) -> Tensor:
 
 
 def sample_proposals(boxes: Tensor, size: tuple[int, int], max_boxes: int = 20) -> Tensor:
-    """Draw some of the boxes that somebody proposes for a picture.
+    """Draw some of the boxes that somebody proposes for an image.
 
     Args:
-        boxes: (N, 4) xyxy in pixels; what sticks out of the picture is cut off.
-        size: (height, width) of the picture.
+        boxes: (N, 4) xyxy in pixels; what sticks out of the image is cut off.
+        size: (height, width) of the image.
         max_boxes: how many are kept.
 
     Returns:

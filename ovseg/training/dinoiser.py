@@ -1,4 +1,4 @@
-"""What CLIP-DINOiser learns from: targets, losses and the optimiser's numbers (its section 3.3).
+"""What CLIP-DINOiser learns from: targets, losses and the optimizer's numbers (its section 3.3).
 
 Two convolutions over CLIP's inner features learn which patches DINO takes for alike, and which
 patches FOUND takes for foreground. No labels are needed. All functions are pure; the towers that
@@ -25,7 +25,7 @@ __all__ = [
     "dinoiser_losses",
     "foreground_target",
     "milestone_factor",
-    "parameter_groups",
+    "dinoiser_parameter_groups",
 ]
 
 GAMMA = 0.2
@@ -37,7 +37,7 @@ LEARNING_RATES = {"obj_proj": 5e-5, "bkg_decoder": 1e-2}
 WEIGHT_DECAY = 0.01
 MILESTONE = 5000
 EPOCHS = 100
-"""Passes over 1000 pictures, 16 at a time: 6300 steps."""
+"""Passes over 1000 images, 16 at a time: 6300 steps."""
 
 
 def affinity_target(features: Tensor, gamma: float = GAMMA) -> Tensor:
@@ -100,7 +100,7 @@ def dinoiser_losses(
     return losses
 
 
-def parameter_groups(head: nn.Module) -> list[dict[str, Iterable[nn.Parameter] | float]]:
+def dinoiser_parameter_groups(head: nn.Module) -> list[dict[str, Iterable[nn.Parameter] | float]]:
     """Groups for `torch.optim.AdamW`, whose betas and epsilon stay at their defaults.
 
     Args:

@@ -1,4 +1,4 @@
-"""Adapting CLIP to pictures whose outside is blank: what is trained, and its loss.
+"""Adapting CLIP to images whose outside is blank: what is trained, and its loss.
 
 Source: Liang et al., "Open-Vocabulary Semantic Segmentation with Mask-adapted CLIP" (CVPR 2023),
 sections 3.2 and 3.3, and its published code.
@@ -18,22 +18,22 @@ from ovseg.errors import ConfigError
 from ovseg.masks.crops import keep_flags
 from ovseg.masks.mask_prompts import PROMPT_KEY, class_features, new_prompts, region_side
 from ovseg.models.clip import ClipEncoder
-from ovseg.training.contrast import picture_caption_loss, region_caption_loss
+from ovseg.training.contrast import image_caption_loss, region_caption_loss
 
 __all__ = ["FILL", "TRAINED", "MaskAdaptation", "kept_pixels", "put_into_whole"]
 
 FILL = (124, 116, 103)
-"""Colour of what is blank in stored regions: CLIP's mean, rounded."""
+"""Color of what is blank in stored regions: CLIP's mean, rounded."""
 
 TRAINED = ("tower", "prompts")
-"""What can be trained: the whole picture tower, or the mask prompts alone."""
+"""What can be trained: the whole image encoder, or the mask prompts alone."""
 
 LARGEST_SCALE = math.log(100)
 """Upper limit of the logarithm of the loss's inverse temperature; the lower one is 0."""
 
 
 def kept_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Tell which pixels of a stored region are not blank, by their colour.
+    """Tell which pixels of a stored region are not blank, by their color.
 
     Args:
         pixels: (H, W, 3) uint8 RGB, never compressed with loss.
@@ -49,7 +49,7 @@ def kept_pixels(pixels: np.ndarray) -> np.ndarray:
 
 
 class MaskAdaptation(nn.Module):
-    """CLIP in training on pairs of regions and words; the text tower is frozen.
+    """CLIP in training on pairs of regions and words; the text encoder is frozen.
 
     Args:
         clip: the encoder, a plain vision transformer.
@@ -111,7 +111,7 @@ class MaskAdaptation(nn.Module):
             words = gather(functional.normalize(self.clip.encode_text(tokens), dim=-1))
         scale = self.clip.model.logit_scale.exp()
         if not self.merge_duplicates:
-            return picture_caption_loss(seen, words, scale)
+            return image_caption_loss(seen, words, scale)
         _, kind = gather(tokens).unique(dim=0, return_inverse=True)
         true = functional.one_hot(kind).bool()
         distinct = words.new_zeros(true.shape[1], words.shape[1]).index_copy(0, kind, words)

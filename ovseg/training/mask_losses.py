@@ -34,7 +34,7 @@ NO_OBJECT = 0.1
 
 
 class MaskTargets(NamedTuple):
-    """What there is in a picture.
+    """What there is in an image.
 
     Attributes:
         labels: (n,) int64 class ids.
@@ -64,7 +64,7 @@ def targets_of_labels(labels: Tensor, ignore: int = 255) -> MaskTargets:
 
 @torch.no_grad()
 def match(logits: Tensor, masks: Tensor, targets: MaskTargets) -> tuple[Tensor, Tensor]:
-    """Match the queries of a picture to its masks at the least cost, one to one.
+    """Match the queries of an image to its masks at the least cost, one to one.
 
     The masks are compared at the size of the mask logits.
 
@@ -98,7 +98,7 @@ def mask_losses(
     Args:
         logits: (B, Q, C + 1) class logits, "no object" last.
         masks: (B, Q, h, w) mask logits.
-        targets: of every picture.
+        targets: of every image.
         count: number of masks, over which the mask losses are averaged.
 
     Returns:
@@ -140,18 +140,18 @@ def dice_loss(probs: Tensor, wanted: Tensor) -> Tensor:
 
 
 def pixel_loss(logits: Tensor, labels: Tensor, ignore: int = 255) -> Tensor:
-    """Cross entropy of every labelled pixel, at the size of the logits.
+    """Cross entropy of every labeled pixel, at the size of the logits.
 
     Besides the masks it teaches the pixel decoder what every pixel is, which makes a network that
     starts from random weights learn several times faster.
 
     Args:
         logits: (B, C, h, w) class logits.
-        labels: (B, H, W) int64 over the same pictures.
+        labels: (B, H, W) int64 over the same images.
         ignore: the label of no class.
 
     Returns:
-        Scalar; 0 where nothing is labelled.
+        Scalar; 0 where nothing is labeled.
 
     Source: Yu et al., "kMaX-DeepLab: k-means Mask Transformer" (ECCV 2022), section 3.3, auxiliary
     semantic segmentation loss.

@@ -1,7 +1,7 @@
 """Pseudo labels of MaskCLIP+ (Zhou et al., ECCV 2022, section 3.3): a frozen CLIP teaches.
 
 Pixels without a label get the class that MaskCLIP, or later the network itself, finds best among
-the classes that nobody has labelled. Labelled pixels stay as they are.
+the classes that nobody has labeled. Labeled pixels stay as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IGNORE",
-    "UNLABELLED",
+    "UNLABELED",
     "class_vectors",
     "distillation_loss",
     "fill",
@@ -32,7 +32,7 @@ __all__ = [
     "ignore_rest",
 ]
 
-UNLABELLED, IGNORE = -1, 255
+UNLABELED, IGNORE = -1, 255
 """A pixel that wants a pseudo label, and one that does not count."""
 
 
@@ -41,14 +41,14 @@ def hide(labels: Tensor, classes: Sequence[int]) -> Tensor:
 
     Args:
         labels: (B, H, W) integers.
-        classes: those that become unlabelled.
+        classes: those that become unlabeled.
 
     Example:
         >>> hide(torch.tensor([[[0, 1, 255]]]), [1]).tolist()
         [[[0, -1, 255]]]
     """
     wanted = torch.as_tensor(list(classes), device=labels.device, dtype=labels.dtype)
-    return labels.masked_fill(torch.isin(labels, wanted), UNLABELLED)
+    return labels.masked_fill(torch.isin(labels, wanted), UNLABELED)
 
 
 def fill(
@@ -68,7 +68,7 @@ def fill(
         threshold: pixels whose probability is below this stay without a label.
     """
     table = torch.as_tensor(list(classes), device=labels.device, dtype=labels.dtype)
-    open_ = labels == UNLABELLED
+    open_ = labels == UNLABELED
     if threshold > 0 and sure is not None:
         open_ = open_ & (sure >= threshold)
     return torch.where(open_, table[guess.long()], labels)
@@ -76,12 +76,12 @@ def fill(
 
 def ignore_rest(labels: Tensor) -> Tensor:
     """Let pixels that have no label still (-1) not count (255)."""
-    return labels.masked_fill(labels == UNLABELLED, IGNORE)
+    return labels.masked_fill(labels == UNLABELED, IGNORE)
 
 
 @torch.no_grad()
 def guess_of_teacher(
-    teacher: Pipeline, images: Tensor, text: Tensor, size: tuple[int, int]
+    teacher: Pipeline, images: Tensor, text_embeddings: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Ask the teacher for the best class of every pixel.
 
@@ -90,7 +90,7 @@ def guess_of_teacher(
     Args:
         teacher: a pipeline; its windows are used, its words are not.
         images: (B, 3, H', W') RGB in [0, 1].
-        text: (U, E) unit rows, one a class.
+        text_embeddings: (U, E) unit rows, one a class.
         size: (H, W) of the labels.
 
     Returns:
@@ -99,9 +99,16 @@ def guess_of_teacher(
     found = []
     for image in images:
         grid = teacher.settings.windows(tuple(image.shape[1:]))
-        scores = teacher.head(teacher.clip, image, grid, text, teacher.settings.window_batch)
-        options = {"kind": teacher.head.kind, "temperature": teacher.head.decode_temperature}
-        found.append(decode(scores, grid, size, align=teacher.settings.align, **options))
+        scores = teacher.head(
+            teacher.clip, image, grid, text_embeddings, teacher.settings.window_batch
+        )
+        options = {
+            "score_type": teacher.head.score_type,
+            "temperature": teacher.head.decode_temperature,
+        }
+        found.append(
+            decode(scores, grid, size, cell_alignment=teacher.settings.cell_alignment, **options)
+        )
     guess = torch.stack([torch.from_numpy(one.labels.astype("int64")) for one in found])
     sure = torch.stack([torch.from_numpy(one.scores) for one in found])
     return guess.to(images.device), sure.to(images.device)
@@ -124,19 +131,19 @@ def guess_of_network(logits: Tensor, size: tuple[int, int]) -> tuple[Tensor, Ten
     return guess.to(logits.device), sure.to(logits.device)
 
 
-def class_vectors(queries: Tensor, query_class: Sequence[int], classes: int) -> Tensor:
+def class_vectors(prompts: Tensor, prompt_class: Sequence[int], classes: int) -> Tensor:
     """Make one unit row a class: the mean of its synonyms' rows.
 
     Args:
-        queries: (Q, E) unit rows.
-        query_class: (Q) class of each.
+        prompts: (Q, E) unit rows.
+        prompt_class: (Q) class of each.
         classes: K.
 
     Returns:
         (K, E).
     """
-    sums = queries.new_zeros(classes, queries.shape[1])
-    sums.index_add_(0, torch.as_tensor(query_class, device=queries.device), queries)
+    sums = prompts.new_zeros(classes, prompts.shape[1])
+    sums.index_add_(0, torch.as_tensor(prompt_class, device=prompts.device), prompts)
     return functional.normalize(sums, dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Mining of pairs: which region of a picture is which noun of its captions.
+"""Mining of pairs: which region of an image is which noun of its captions.
 
 The published code leaves this part out; the recipe follows the paper and its authors' hints.
 
@@ -18,9 +18,9 @@ from torch.nn import functional
 from ovseg.masks.mask_prompts import class_features, region_side
 from ovseg.models.clip import ClipEncoder
 from ovseg.prompts.text_bank import TextBank
-from ovseg.training.region_pairs import Region, cut_stored, worth_keeping
+from ovseg.training.region_pairs import StoredCrop, cut_stored, worth_keeping
 
-__all__ = ["TEMPLATE", "best_pairs", "fitting_masks", "mine_picture"]
+__all__ = ["TEMPLATE", "best_pairs", "fitting_masks", "mine_image"]
 
 TEMPLATE = "a photo of a {}."
 """How nouns are asked for."""
@@ -55,14 +55,14 @@ def best_pairs(
     if not scores.numel():
         return []
     best, region = scores.max(dim=0)
-    favourite = scores.argmax(dim=1)
+    favorite = scores.argmax(dim=1)
     found = [
         (int(region[noun]), int(noun))
         for noun in best.argsort(descending=True, stable=True)
         if min_score is None or best[noun] >= min_score
     ]
     if mutual:
-        found = [(place, noun) for place, noun in found if favourite[place] == noun]
+        found = [(place, noun) for place, noun in found if favorite[place] == noun]
     return found[:most]
 
 
@@ -96,20 +96,20 @@ def fitting_masks(
 
 
 @torch.inference_mode()
-def mine_picture(
+def mine_image(
     clip: ClipEncoder,
     bank: TextBank,
-    picture: np.ndarray,
+    image: np.ndarray,
     masks: np.ndarray,
     nouns: Sequence[str],
     **options: float | bool | None,
-) -> list[Region]:
-    """Pair nouns with regions of a picture.
+) -> list[StoredCrop]:
+    """Pair nouns with regions of an image.
 
     Args:
         clip: the original CLIP, not adapted, which judges.
         bank: its words, by `TEMPLATE`.
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         masks: (Q, H, W) bool, proposals; small ones are left out.
         nouns: of its captions.
         **options: of `best_pairs`.
@@ -118,12 +118,12 @@ def mine_picture(
         Regions with their nouns, ready to be stored.
 
     Raises:
-        InputError: masks of another size than the picture.
+        InputError: masks of another size than the image.
     """
     masks = masks[worth_keeping(masks)]
     if not len(masks) or not nouns:
         return []
-    regions = cut_stored(picture, masks, [""] * len(masks), region_side(clip.tower))
+    regions = cut_stored(image, masks, [""] * len(masks), region_side(clip.tower))
     pixels = torch.from_numpy(np.stack([region.pixels for region in regions]))
     found = [
         class_features(clip.tower, clip.pad_and_normalize(some.permute(0, 3, 1, 2) / 255))

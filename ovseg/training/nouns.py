@@ -1,4 +1,4 @@
-"""Nouns of captions: what a picture may show, in the words of who described it.
+"""Nouns of captions: what an image may show, in the words of who described it.
 
 The tagger is TextBlob's: its English lexicon and rules come inside the wheel. The models of NLTK
 and spaCy have to be fetched from places that are no package index.
@@ -50,7 +50,7 @@ def noun_runs(tagged: Iterable[tuple[str, str]], singular: Callable[[str], str] 
 
 
 def caption_nouns(captions: Sequence[str]) -> list[str]:
-    """Distinct names in the captions of a picture, in their order.
+    """Distinct names in the captions of an image, in their order.
 
     Raises:
         ConfigError: TextBlob is not installed.

@@ -1,4 +1,4 @@
-"""How heads are trained: the frozen teachers, and the losses of a batch of pictures.
+"""How heads are trained: the frozen teachers, and the losses of a batch of images.
 
 A recipe is built from plain data, the `train_cfg` of a model. Teachers are built when a training
 starts (`prepare_teachers`), so that a configuration with a recipe tests without them.
@@ -36,7 +36,7 @@ __all__ = ["DinoiserRecipe", "build_recipe"]
 class DinoiserRecipe(Recipe):
     """CLIP-DINOiser's training: two convolutions learn DINO's affinity and FOUND's foreground.
 
-    Nothing but the convolutions is trained, and nothing but pictures is needed (section 3.3 of the
+    Nothing but the convolutions is trained, and nothing but images is needed (section 3.3 of the
     paper). Every frozen tower sees a batch once.
 
     Args:
@@ -97,21 +97,25 @@ class DinoiserRecipe(Recipe):
             Scalars `loss_corr` and, with FOUND, `loss_bkg`.
 
         Raises:
-            ConfigError: DINO and CLIP cut the pictures into different patches.
+            ConfigError: DINO and CLIP cut the images into different patches.
             CheckpointError: weights of a teacher that cannot be had.
         """
         self.prepare_teachers(images.device)
         with torch.no_grad():
-            trunk = clip.trunk(images, head.capture)
+            backbone_tokens = clip.run_backbone(images, head.return_intermediates)
             final = head.feats_idx == "final"
-            features = clip.readout(trunk, "value").features if final else trunk.tokens
-            inner = head.inner(clip, trunk, features)
+            features = (
+                clip.dense_features(backbone_tokens, "value").features
+                if final
+                else backbone_tokens.tokens
+            )
+            inner = head.intermediate_map(clip, backbone_tokens, features)
             seen = self.dino(images, self.feats_type)
-            _check_grids(trunk.grid, tuple(seen.shape[2:]))
+            _check_grids(backbone_tokens.grid, tuple(seen.shape[2:]))
             alike = affinity_target(seen, self.gamma)
             foreground = None
             if self.found is not None:
-                foreground = foreground_target(self.found.foreground(images, trunk.grid))
+                foreground = foreground_target(self.found.foreground(images, backbone_tokens.grid))
         prediction = affinity_prediction(head.obj_proj(inner))
         background = head.background_logits(inner)
         return dinoiser_losses(prediction, background, alike, foreground)

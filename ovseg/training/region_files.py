@@ -1,4 +1,4 @@
-"""Boxes that somebody proposes for the pictures of a folder, in COCO's JSON format."""
+"""Boxes that somebody proposes for the images of a folder, in COCO's JSON format."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def read_boxes(path: str | Path) -> dict[str, Tensor]:
         (N, 4) xyxy in pixels for every `file_name`, also where N is 0.
 
     Raises:
-        DatasetError: no such file, another format, or a box outside of its picture.
+        DatasetError: no such file, another format, or a box outside of its image.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        pictures = {each["id"]: each for each in content["images"]}
-        found: dict[int, list[list[float]]] = {number: [] for number in pictures}
+        images = {each["id"]: each for each in content["images"]}
+        found: dict[int, list[list[float]]] = {number: [] for number in images}
         for each in content["annotations"]:
             left, top, width, height = map(float, each["bbox"])
             box = [left, top, left + width, top + height]
-            _check_box(box, pictures[each["image_id"]], path)
+            _check_box(box, images[each["image_id"]], path)
             found[each["image_id"]].append(box)
-        names = {number: pictures[number]["file_name"] for number in pictures}
+        names = {number: images[number]["file_name"] for number in images}
     except OSError as error:
         raise DatasetError(f"boxes cannot be read: {error.strerror}", where=path) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -49,12 +49,12 @@ def read_boxes(path: str | Path) -> dict[str, Tensor]:
     return {names[number]: torch.tensor(found[number]).reshape(-1, 4) for number in names}
 
 
-def _check_box(box: list[float], picture: dict, path: str | Path) -> None:
+def _check_box(box: list[float], image: dict, path: str | Path) -> None:
     left, top, right, bottom = box
-    if not (left < picture["width"] and top < picture["height"] and right > 0 and bottom > 0):
+    if not (left < image["width"] and top < image["height"] and right > 0 and bottom > 0):
         raise DatasetError(
-            f"box {box} lies outside of {picture['file_name']}, which has "
-            f"{picture['width']} x {picture['height']} pixels",
+            f"box {box} lies outside of {image['file_name']}, which has "
+            f"{image['width']} x {image['height']} pixels",
             where=path,
-            expected="bbox as x, y, width, height in pixels of the picture",
+            expected="bbox as x, y, width, height in pixels of the image",
         )

@@ -1,7 +1,7 @@
-"""Pairs of regions and words on disk: a table, a lossless picture and a mask a pair.
+"""Pairs of regions and words on disk: a table, a lossless image and a mask a pair.
 
 The layout is that of the published training data (columns `filepath` and `title`, blank pixels in
-CLIP's mean colour); the masks, which the published code guesses from the colour, come beside it.
+CLIP's mean color); the masks, which the published code guesses from the color, come beside it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ovseg.masks.crops import cut_regions, mask_boxes
 from ovseg.training.mask_adaptation import FILL
 from ovseg.utils.files import write_atomic
 
-__all__ = ["Pair", "Region", "cut_stored", "read_pairs", "worth_keeping", "write_pairs"]
+__all__ = ["RegionPair", "StoredCrop", "cut_stored", "read_pairs", "worth_keeping", "write_pairs"]
 
 TABLE = "pairs.tsv"
 LEAST_SIDE, LEAST_SHARE = 32, 0.001
 
 
-class Region(NamedTuple):
+class StoredCrop(NamedTuple):
     """A region as it is stored.
 
     Attributes:
-        pixels: (S, S, 3) uint8 RGB, blank in the colour `FILL`.
+        pixels: (S, S, 3) uint8 RGB, blank in the color `FILL`.
         mask: (S, S) bool, False where blank.
         title: the words.
     """
@@ -41,13 +41,13 @@ class Region(NamedTuple):
     title: str
 
 
-class Pair(NamedTuple):
+class RegionPair(NamedTuple):
     """A row of the table.
 
     Attributes:
-        filepath: of the picture.
+        filepath: of the image.
         title: the words.
-        mask: path of the mask; None where it has to be told from the colour.
+        mask: path of the mask; None where it has to be told from the color.
     """
 
     filepath: Path
@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 
 
 def worth_keeping(masks: np.ndarray) -> np.ndarray:
-    """Tell which masks are large enough: boxes of 32 x 32 pixels, 0.1 % of the picture.
+    """Tell which masks are large enough: boxes of 32 x 32 pixels, 0.1 % of the image.
 
     Args:
         masks: (K, H, W) bool.
@@ -70,29 +70,29 @@ def worth_keeping(masks: np.ndarray) -> np.ndarray:
 
 
 def cut_stored(
-    picture: np.ndarray, masks: np.ndarray, titles: Iterable[str], side: int = 224
-) -> list[Region]:
-    """Cut regions out of a picture, as they are stored.
+    image_np: np.ndarray, masks: np.ndarray, titles: Iterable[str], side: int = 224
+) -> list[StoredCrop]:
+    """Cut regions out of an image, as they are stored.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image_np: (H, W, 3) uint8 RGB.
         masks: (K, H, W) bool, none of them empty.
         titles: K words.
         side: S of the stored regions, in pixels.
 
     Raises:
-        InputError: masks of another size than the picture.
+        InputError: masks of another size than the image.
     """
     keep = torch.from_numpy(masks)
     fill = torch.tensor(FILL, dtype=torch.float32).view(3, 1, 1)
-    image = torch.from_numpy(picture).permute(2, 0, 1).float()
-    found = cut_regions(image, keep, mask_boxes(keep), side=side, fill=fill)
+    image_tensor = torch.from_numpy(image_np).permute(2, 0, 1).float()
+    found = cut_regions(image_tensor, keep, mask_boxes(keep), side=side, fill=fill)
     pixels = found.pixels.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     kept = found.masks.numpy() > 0
-    return [Region(*each) for each in zip(pixels, kept, titles, strict=True)]
+    return [StoredCrop(*each) for each in zip(pixels, kept, titles, strict=True)]
 
 
-def write_pairs(folder: str | Path, regions: Iterable[Region]) -> Path:
+def write_pairs(folder: str | Path, regions: Iterable[StoredCrop]) -> Path:
     """Write regions and their table; the table comes last, when everything it names is there.
 
     Args:
@@ -121,12 +121,12 @@ def write_pairs(folder: str | Path, regions: Iterable[Region]) -> Path:
 
 def _png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    picture = pixels.astype(np.uint8) * 255 if pixels.dtype == bool else pixels
-    Image.fromarray(picture).save(buffer, format="png")
+    image = pixels.astype(np.uint8) * 255 if pixels.dtype == bool else pixels
+    Image.fromarray(image).save(buffer, format="png")
     return buffer.getvalue()
 
 
-def read_pairs(path: str | Path) -> list[Pair]:
+def read_pairs(path: str | Path) -> list[RegionPair]:
     """Read a table of pairs, separated by tabs or, in a `.csv` file, by commas.
 
     Args:
@@ -162,16 +162,16 @@ def read_pairs(path: str | Path) -> list[Pair]:
     return pairs
 
 
-def _pair(row: dict[str, str | None], path: Path, line: int) -> Pair:
+def _pair(row: dict[str, str | None], path: Path, line: int) -> RegionPair:
     name, title, mask = (row.get(column) or "" for column in ("filepath", "title", "mask"))
     if not name or not title.strip():
         raise DatasetError(
-            "a pair without " + ("words" if name else "a picture"), where=f"{path}, line {line}"
+            "a pair without " + ("words" if name else "an image"), where=f"{path}, line {line}"
         )
-    return Pair(path.parent / name, title, path.parent / mask if mask else None)
+    return RegionPair(path.parent / name, title, path.parent / mask if mask else None)
 
 
-def _refuse_absent(pairs: list[Pair], path: Path) -> None:
+def _refuse_absent(pairs: list[RegionPair], path: Path) -> None:
     files = (file for pair in pairs for file in (pair.filepath, pair.mask) if file is not None)
     absent = [str(file) for file in files if not file.is_file()]
     if absent:

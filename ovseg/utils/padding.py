@@ -1,4 +1,4 @@
-"""Padding that lies around a picture, as DeCLIP's segmentation has it."""
+"""Padding that lies around an image, as DeCLIP's segmentation has it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ovseg.errors import ConfigError
 from ovseg.registry import Registry
 
-__all__ = ["arguments_of", "build", "check_keys", "options_of"]
+__all__ = ["resolve_type", "build", "check_keys", "to_config"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def check_keys(data: Any, valid: Sequence[str], where: str) -> dict[str, Any]:
     return dict(data)
 
 
-def arguments_of(
+def resolve_type(
     data: Any, table: Mapping[str, Callable[..., T]], where: str
 ) -> tuple[Callable[..., T], dict[str, Any]]:
     """Look up what the data's `type` names, and check that it takes the other keys.
@@ -76,19 +76,19 @@ def arguments_of(
 
 
 def build(data: Any, table: Mapping[str, Callable[..., T]], where: str) -> T:
-    """Build what the data describe; arguments as for `arguments_of`.
+    """Build what the data describe; arguments as for `resolve_type`.
 
     Raises:
         ConfigError: an unknown type or key, or a wrong value.
     """
-    make, arguments = arguments_of(data, table, where)
+    make, arguments = resolve_type(data, table, where)
     try:
         return make(**arguments)
     except TypeError as error:
         raise ConfigError(f"wrong kind of value: {error}", where=where) from error
 
 
-def options_of(part: object, table: Mapping[str, type]) -> dict[str, Any]:
+def to_config(part: object, table: Mapping[str, type]) -> dict[str, Any]:
     """Return the plain data that describe a part which keeps its arguments as attributes.
 
     Raises:

@@ -28,7 +28,7 @@ class Progress:
         total: int | None,
         stream: TextIO | None = None,
         shown_failures: int = 10,
-        unit: str = "picture",
+        unit: str = "image",
         rest: str = "further failures are only written to errors.jsonl",
     ) -> None:
         from tqdm import tqdm

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Region", "compress", "regions"]
+__all__ = ["RleMask", "compress", "regions"]
 
 
-class Region(NamedTuple):
+class RleMask(NamedTuple):
     """All pixels of one label.
 
     Args:
@@ -31,7 +31,7 @@ class Region(NamedTuple):
     counts: str
 
 
-def regions(labels: np.ndarray) -> Iterator[Region]:
+def regions(labels: np.ndarray) -> Iterator[RleMask]:
     """Encode every value of a label map, in ascending order.
 
     Args:
@@ -53,7 +53,7 @@ def regions(labels: np.ndarray) -> Iterator[Region]:
     cuts = np.flatnonzero(np.diff(values[order])) + 1
     for group in np.split(order, cuts):
         first, length = starts[group], lengths[group]
-        yield Region(
+        yield RleMask(
             int(values[group[0]]),
             int(length.sum()),
             _box(first, length, height),

@@ -1,1 +1,1 @@
-"""Pictures of results: palettes, overlays with a legend, contact sheets."""
+"""Images of results: palettes, overlays with a legend, contact sheets."""

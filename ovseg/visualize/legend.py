@@ -1,4 +1,4 @@
-"""Legends: which colour is which class, beside or below a picture."""
+"""Legends: which color is which class, beside or below an image."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ovseg.visualize.fonts import font_for, text_size
-from ovseg.visualize.palette import Colour
+from ovseg.visualize.palette import Color
 
-__all__ = ["Entry", "magnification", "text_height", "with_legend"]
+__all__ = ["LegendEntry", "magnification", "text_height", "with_legend"]
 
 _SMALLEST_SIDE = 256
 _LONGEST_TEXT = 28
 
 
 @dataclass(frozen=True)
-class Entry:
+class LegendEntry:
     """One line of a legend.
 
     Args:
         name: the class.
-        colour: its RGB colour.
-        share: part of the picture that it covers, 0..1; None leaves it out.
+        color: its RGB color.
+        share: part of the image that it covers, 0..1; None leaves it out.
     """
 
     name: str
-    colour: Colour
+    color: Color
     share: float | None = None
 
 
 def magnification(shape: tuple[int, ...]) -> int:
-    """The whole factor by which a small picture grows to have room for text.
+    """The whole factor by which a small image grows to have room for text.
 
     Args:
         shape: height and width in pixels.
 
     Returns:
-        1 for pictures of 256 px and more.
+        1 for images of 256 px and more.
 
     Example:
         >>> magnification((64, 50)), magnification((480, 640))
@@ -49,7 +49,7 @@ def magnification(shape: tuple[int, ...]) -> int:
 
 
 def text_height(shape: tuple[int, ...]) -> int:
-    """Height of the text that suits a picture, in pixels.
+    """Height of the text that suits an image, in pixels.
 
     Args:
         shape: height and width in pixels.
@@ -60,16 +60,18 @@ def text_height(shape: tuple[int, ...]) -> int:
     return int(np.clip(round(min(shape[:2]) / 34), 12, 72))
 
 
-def with_legend(image: np.ndarray, entries: Sequence[Entry], size: int | None = None) -> np.ndarray:
-    """Put a legend beside or below a picture, whichever makes the smaller sheet.
+def with_legend(
+    image: np.ndarray, entries: Sequence[LegendEntry], size: int | None = None
+) -> np.ndarray:
+    """Put a legend beside or below an image, whichever makes the smaller sheet.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         entries: what to list, in this order.
-        size: height of the text in pixels; None takes what suits the picture.
+        size: height of the text in pixels; None takes what suits the image.
 
     Returns:
-        (H', W', 3) uint8 RGB with the picture at the top left.
+        (H', W', 3) uint8 RGB with the image at the top left.
     """
     if not entries:
         return image
@@ -84,7 +86,7 @@ def with_legend(image: np.ndarray, entries: Sequence[Entry], size: int | None = 
     return _stack((image, beside), axis=1) if right <= under else _stack((image, below), axis=0)
 
 
-def _draw_entry(entry: Entry, size: int) -> np.ndarray:
+def _draw_entry(entry: LegendEntry, size: int) -> np.ndarray:
     """A swatch, the class name and its share on white."""
     name = entry.name if len(entry.name) <= _LONGEST_TEXT else entry.name[: _LONGEST_TEXT - 1] + "…"
     share = _percent(entry.share)
@@ -95,10 +97,10 @@ def _draw_entry(entry: Entry, size: int) -> np.ndarray:
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     top = (height - size) // 2
-    draw.rectangle((0, top, round(1.1 * size), top + size), fill=entry.colour, outline=(60, 60, 60))
-    for text, left, colour in ((name, text_left, (20, 20, 20)), (share, share_left, (120,) * 3)):
+    draw.rectangle((0, top, round(1.1 * size), top + size), fill=entry.color, outline=(60, 60, 60))
+    for text, left, color in ((name, text_left, (20, 20, 20)), (share, share_left, (120,) * 3)):
         font, shown = font_for(text, size)
-        draw.text((left, height // 2), shown, colour, font, "lm")
+        draw.text((left, height // 2), shown, color, font, "lm")
     return np.asarray(canvas)
 
 
@@ -116,7 +118,7 @@ def _columns(drawn: Sequence[np.ndarray], most_rows: int, size: int) -> np.ndarr
 
 
 def _stack(parts: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """Pictures below (axis 0) or beside (axis 1) each other on white."""
+    """Images below (axis 0) or beside (axis 1) each other on white."""
     shape = [max(part.shape[0] for part in parts), max(part.shape[1] for part in parts), 3]
     shape[axis] = sum(part.shape[axis] for part in parts)
     sheet = np.full(shape, 255, np.uint8)

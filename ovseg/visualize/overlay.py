@@ -1,4 +1,4 @@
-"""A picture under the colours of its classes."""
+"""An image under the colors of its classes."""
 
 from __future__ import annotations
 
@@ -7,107 +7,109 @@ from collections.abc import Sequence
 import numpy as np
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.visualize.legend import Entry, magnification, text_height, with_legend
-from ovseg.visualize.palette import Colour
+from ovseg.visualize.legend import LegendEntry, magnification, text_height, with_legend
+from ovseg.visualize.palette import Color
 from ovseg.visualize.tags import with_tags
 
-__all__ = ["blend", "explained"]
+__all__ = ["overlay_labels", "explained"]
 
 _MOST_NAMED = 60
 
 
-def blend(
-    picture: np.ndarray | None,
+def overlay_labels(
+    image: np.ndarray | None,
     labels: np.ndarray,
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     *,
     alpha: float = 0.5,
     borders: bool = True,
 ) -> np.ndarray:
-    """Lay class colours over a picture.
+    """Lay class colors over an image.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, or None to show the colours alone.
-        labels: (H, W) integers; a label without a colour (ignore) leaves the picture as it is.
-        palette: RGB colour of each class.
-        alpha: weight of the colours, from 0 (picture only) to 1 (colours only).
-        borders: draw thin lines between regions, wider in large pictures.
+        image: (H, W, 3) uint8 RGB, or None to show the colors alone.
+        labels: (H, W) integers; a label without a color (ignore) leaves the image as it is.
+        palette: RGB color of each class.
+        alpha: weight of the colors, from 0 (image only) to 1 (colors only).
+        borders: draw thin lines between regions, wider in large images.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
 
     Raises:
-        InputError: picture and labels differ in size.
+        InputError: image and labels differ in size.
         ConfigError: `alpha` lies outside [0, 1].
 
     Example:
         >>> black = np.zeros((1, 1, 3), np.uint8)
-        >>> blend(black, np.zeros((1, 1), int), [(200, 100, 0)])[0, 0].tolist()
+        >>> overlay_labels(black, np.zeros((1, 1), int), [(200, 100, 0)])[0, 0].tolist()
         [100, 50, 0]
     """
     import cv2
 
     if not 0 <= alpha <= 1:
         raise ConfigError(f"{alpha} cannot be used", where="alpha", expected="a number in [0, 1]")
-    if picture is not None and picture.shape != (*labels.shape, 3):
+    if image is not None and image.shape != (*labels.shape, 3):
         raise InputError(
-            f"picture of shape {picture.shape} over labels of shape {labels.shape}",
+            f"image of shape {image.shape} over labels of shape {labels.shape}",
             expected="the same height and width",
         )
-    if picture is None:
-        picture, alpha = np.full((*labels.shape, 3), 128, np.uint8), 1.0
+    if image is None:
+        image, alpha = np.full((*labels.shape, 3), 128, np.uint8), 1.0
     known = (labels >= 0) & (labels < len(palette))
     table = np.asarray(palette, np.uint8).reshape(-1, 3)
-    colours = np.take(table, labels if known.all() else np.where(known, labels, 0), axis=0)
-    mixed = cv2.addWeighted(np.ascontiguousarray(picture), 1 - alpha, colours, alpha, 0)
+    colors = np.take(table, labels if known.all() else np.where(known, labels, 0), axis=0)
+    mixed = cv2.addWeighted(np.ascontiguousarray(image), 1 - alpha, colors, alpha, 0)
     if borders and alpha > 0:
         _draw_borders(mixed, labels)
     if not known.all():
-        mixed[~known] = picture[~known]
+        mixed[~known] = image[~known]
     return mixed
 
 
 def explained(
-    picture: np.ndarray | None,
+    image: np.ndarray | None,
     labels: np.ndarray,
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     classes: Sequence[str],
     present: Sequence[tuple[int, int]],
     *,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """A blended picture with the names of its classes on their regions and in a legend.
+    """A blended image with the names of its classes on their regions and in a legend.
 
-    Pictures below 256 px are enlarged by a whole factor, so that the text has room. After 60
+    Images below 256 px are enlarged by a whole factor, so that the text has room. After 60
     classes the legend sums up the others in one line.
 
     Args:
-        picture: (H, W, 3) uint8 RGB, or None.
+        image: (H, W, 3) uint8 RGB, or None.
         labels: (H, W) integers.
-        palette: RGB colour of each class.
+        palette: RGB color of each class.
         classes: name of each class.
         present: (class index, pixels) of the classes to list, in this order.
-        alpha: weight of the colours.
+        alpha: weight of the colors.
 
     Returns:
-        (H', W', 3) uint8 RGB with the picture at the top left.
+        (H', W', 3) uint8 RGB with the image at the top left.
     """
     shown = present[:_MOST_NAMED]
     named = [(i, classes[i]) for i, _ in shown]
-    entries = [Entry(classes[i], palette[i], count / labels.size) for i, count in shown]
+    entries = [LegendEntry(classes[i], palette[i], count / labels.size) for i, count in shown]
     if others := [count for _, count in present[_MOST_NAMED:]]:
-        entries.append(Entry(f"{len(others)} more", (255, 255, 255), sum(others) / labels.size))
+        entries.append(
+            LegendEntry(f"{len(others)} more", (255, 255, 255), sum(others) / labels.size)
+        )
     factor = magnification(labels.shape)
     if factor > 1:
         labels = labels.repeat(factor, axis=0).repeat(factor, axis=1)
-        if picture is not None:
-            picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-    image = blend(picture, labels, palette, alpha=alpha)
-    return with_legend(with_tags(image, labels, named, text_height(labels.shape)), entries)
+        if image is not None:
+            image = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    blended = overlay_labels(image, labels, palette, alpha=alpha)
+    return with_legend(with_tags(blended, labels, named, text_height(labels.shape)), entries)
 
 
 def _draw_borders(image: np.ndarray, labels: np.ndarray) -> None:
-    """Lines of about a 500th of the picture's short side, white, between different labels."""
+    """Lines of about a 500th of the image's short side, white, between different labels."""
     import cv2
 
     edge = np.zeros(labels.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows under titled columns, with one legend for all."""
+"""Contact sheets: images in rows under titled columns, with one legend for all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from ovseg.errors import ConfigError
 from ovseg.visualize.fonts import font_for, text_size
-from ovseg.visualize.legend import Entry, with_legend
+from ovseg.visualize.legend import LegendEntry, with_legend
 
 __all__ = ["contact_sheet"]
 
@@ -22,17 +22,17 @@ def contact_sheet(
     rows: Sequence[Sequence[np.ndarray]],
     *,
     captions: Sequence[str] = (),
-    entries: Sequence[Entry] = (),
+    entries: Sequence[LegendEntry] = (),
     cell: tuple[int, int] = (240, 320),
 ) -> np.ndarray:
-    """Put pictures on one sheet.
+    """Put images on one sheet.
 
     Args:
         titles: one a column.
-        rows: for each row its (H, W, 3) uint8 RGB pictures, one a column.
+        rows: for each row its (H, W, 3) uint8 RGB images, one a column.
         captions: one a row, written below it; none for no captions.
         entries: a legend for all of them.
-        cell: height and width in pixels of the room for a picture, which keeps its proportions.
+        cell: height and width in pixels of the room for an image, which keeps its proportions.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -42,16 +42,16 @@ def contact_sheet(
 
     Example:
         >>> gray = np.full((60, 80, 3), 128, np.uint8)
-        >>> contact_sheet(["picture", "model"], [[gray, gray]], cell=(60, 80)).shape
+        >>> contact_sheet(["image", "model"], [[gray, gray]], cell=(60, 80)).shape
         (100, 184, 3)
     """
     uneven = [len(row) for row in rows if len(row) != len(titles)]
     if not rows or uneven or (captions and len(captions) != len(rows)):
         raise ConfigError(
             f"{len(rows)} rows, {len(titles)} titles, {len(captions)} captions"
-            + (f"; a row of {uneven[0]} pictures" if uneven else ""),
+            + (f"; a row of {uneven[0]} images" if uneven else ""),
             where="contact sheet",
-            expected="a picture for every title in every row, and no captions or one a row",
+            expected="an image for every title in every row, and no captions or one a row",
         )
     line = _TEXT + _GAP
     height, width = cell
@@ -63,8 +63,8 @@ def contact_sheet(
         _write(draw, title, _GAP + column * (width + _GAP), _GAP, width)
     for index, row in enumerate(rows):
         top = line + _GAP + index * step
-        for column, picture in enumerate(row):
-            fitted = _fit(picture, cell)
+        for column, image in enumerate(row):
+            fitted = _fit(image, cell)
             left = _GAP + column * (width + _GAP) + (width - fitted.width) // 2
             sheet.paste(fitted, (left, top + (height - fitted.height) // 2))
         if captions:
@@ -72,13 +72,13 @@ def contact_sheet(
     return with_legend(np.array(sheet), entries, _TEXT)
 
 
-def _fit(picture: np.ndarray, cell: tuple[int, int]) -> Image.Image:
-    """The picture as large as the cell allows; small ones grow by whole pixels' edges."""
-    height, width = picture.shape[:2]
+def _fit(image: np.ndarray, cell: tuple[int, int]) -> Image.Image:
+    """The image as large as the cell allows; small ones grow by whole pixels' edges."""
+    height, width = image.shape[:2]
     scale = min(cell[0] / height, cell[1] / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     method = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
-    return Image.fromarray(picture).resize(size, method)
+    return Image.fromarray(image).resize(size, method)
 
 
 def _write(draw: ImageDraw.ImageDraw, text: str, left: int, top: int, width: int) -> None:

@@ -51,7 +51,7 @@ def with_tags(
 def _places(
     labels: np.ndarray, named: Sequence[tuple[int, str]], size: int
 ) -> Iterator[tuple[str, tuple[float, float], float]]:
-    """The centre and radius of the largest circle inside each class, on a thinned grid."""
+    """The center and radius of the largest circle inside each class, on a thinned grid."""
     import cv2
 
     step = max(1, min(max(labels.shape) // _SEARCH_SIDE, size // 3))

@@ -56,7 +56,7 @@ class Weights:
 
     Attributes:
         name: what it is, for people.
-        licence: licence of the weights.
+        license: license of the weights.
         size: size of the file for people, for example "335 MB".
         file: the file, where somebody has named one on this machine.
         asset: file name under `ovseg/assets`, when it comes with the package.
@@ -71,7 +71,7 @@ class Weights:
     """
 
     name: str = ""
-    licence: str = ""
+    license: str = ""
     size: str = ""
     file: Path | None = None
     asset: str | None = None
@@ -223,7 +223,7 @@ _SAM_H = "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"
 SAM_FILES = {
     model: Weights(
         name=f"SAM ViT-{model[-1].upper()}",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         size=size,
         tag="sa1b",
         url=f"{_SAM}/sam_{model}_{mark}.pth",
@@ -235,7 +235,7 @@ SAM_FILES = {
         ("vit_h", "2.6 GB", "4b8939", _SAM_H),
     )
 }
-"""Meta's weights of SAM, by the size of the picture encoder."""
+"""Meta's weights of SAM, by the size of the image encoder."""
 
 
 def parse_remote(text: str) -> Weights | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ovseg.errors import CheckpointError
-from ovseg.weights.rename_ovseg import take_clip
+from ovseg.weights.rename_ovseg import split_clip_weights
 
 WRAPPERS = (
     "state_dict_ema",
@@ -122,8 +122,8 @@ def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor
 
     Knows EVA-CLIP's public names (as in released EVA02-CLIP and DeCLIP files; tables of rotary
     positions are dropped), Hugging Face's SigLIP, CLIP inside a released model of mask-adapted CLIP
-    (whose mask prompts are no part of it), and CLIP files for models that keep the text tower under
-    `text.`.
+    (whose mask prompts are no part of it), and CLIP files for models that keep the text encoder
+    under `text.`.
 
     Args:
         state: names and tensors.
@@ -132,7 +132,7 @@ def to_open_clip(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor
     Returns:
         Renamed names; names that nothing matches stay and fail the strict load.
     """
-    state = take_clip(state)
+    state = split_clip_weights(state)
     state = {key: value for key, value in state.items() if not _ROPE.fullmatch(key)}
     if any(key.startswith("visual.blocks.") for key in state):
         state = _from_eva(state)

@@ -21,19 +21,19 @@ from torch import Tensor
 from ovseg.errors import CheckpointError
 
 __all__ = [
-    "LICENCE",
+    "LICENSE",
     "PROMPTS",
     "check_whole",
     "is_whole_model",
-    "kinds_of",
+    "detect_contents",
     "place",
-    "take_clip",
+    "split_clip_weights",
     "take_prompts",
     "warn_prompts_off",
 ]
 
-LICENCE = "CC BY-NC 4.0 (non-commercial)"
-"""Licence of the released weights."""
+LICENSE = "CC BY-NC 4.0 (non-commercial)"
+"""License of the released weights."""
 
 PROMPTS = "visual.mask_embedding"
 """Name of the prompts (depth, L or 1, D) in files of CLIP."""
@@ -49,7 +49,9 @@ def is_whole_model(state: Mapping[str, Tensor]) -> bool:
     return any(name.startswith(_ADAPTER) for name in state)
 
 
-def take_clip(state: Mapping[str, Tensor], where: str | Path = "checkpoint") -> dict[str, Tensor]:
+def split_clip_weights(
+    state: Mapping[str, Tensor], where: str | Path = "checkpoint"
+) -> dict[str, Tensor]:
     """Return the weights of CLIP, without the prompts; other files stay as they are.
 
     Args:
@@ -65,17 +67,17 @@ def take_clip(state: Mapping[str, Tensor], where: str | Path = "checkpoint") -> 
 
 
 def take_prompts(state: Mapping[str, Tensor], where: str | Path = "checkpoint") -> Tensor | None:
-    """Return the prompts (depth, L or 1, D) of a file, or None; as `take_clip`."""
+    """Return the prompts (depth, L or 1, D) of a file, or None; as `split_clip_weights`."""
     if is_whole_model(state):
         state = _whole(state, where)
     return state.get(PROMPTS)
 
 
-def kinds_of(state: Mapping[str, Any]) -> frozenset[str]:
+def detect_contents(state: Mapping[str, Any]) -> frozenset[str]:
     """Tell which parts of a model a file holds: "clip", "words" (CLIP's), "prompts", "proposals".
 
     Example:
-        >>> sorted(kinds_of({"visual.mask_embedding": None, "visual.conv1.weight": None}))
+        >>> sorted(detect_contents({"visual.mask_embedding": None, "visual.conv1.weight": None}))
         ['clip', 'prompts']
     """
     names = {name.removeprefix(_CLIP) for name in state}
@@ -97,7 +99,7 @@ def place(spec: dict[str, Any], state: Mapping[str, Any], path: str | Path) -> N
     Raises:
         CheckpointError: it holds nothing for such a model.
     """
-    kinds, path = kinds_of(state), str(path)
+    kinds, path = detect_contents(state), str(path)
     if not kinds - {"words"}:
         raise CheckpointError(
             "nothing for mask-adapted CLIP inside",
@@ -143,7 +145,7 @@ def _whole(state: Mapping[str, Tensor], where: str | Path) -> dict[str, Tensor]:
 
 
 def check_whole(state: Mapping[str, Tensor], where: str | Path) -> None:
-    """Account for every name of a whole model, and tell the licence of the released ones.
+    """Account for every name of a whole model, and tell the license of the released ones.
 
     Raises:
         CheckpointError: names that belong to no part.
@@ -157,7 +159,7 @@ def check_whole(state: Mapping[str, Tensor], where: str | Path) -> None:
             expected=f"names that start with {', '.join(known)}",
         )
     warnings.warn(
-        f"weights in the layout of OVSeg's released models, whose licence is {LICENCE}",
+        f"weights in the layout of OVSeg's released models, whose license is {LICENSE}",
         # One place for all parts of a file, so that it is said once.
         stacklevel=1,
     )

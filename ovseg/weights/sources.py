@@ -78,7 +78,7 @@ def find_weights(pretrained: str | Path, model: str) -> Weights:
         CheckpointError: nothing of that kind.
     """
     text = str(pretrained)
-    tagged = None if text.startswith(("asset:", "byhand:")) else _find_tag(model, text)
+    tagged = None if text.startswith(("asset:", "manual:")) else _find_tag(model, text)
     weights = tagged or find_file(pretrained)
     if weights is not None:
         return weights
@@ -97,15 +97,15 @@ def find_file(pretrained: str | Path) -> Weights | None:
     """Find a weights file by its place alone; None where the text names no place.
 
     Args:
-        pretrained: "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]", https address, or "byhand:NAME"
+        pretrained: "asset:NAME", file, "hf-hub:OWNER/NAME[/FILE]", https address, or "manual:NAME"
             for a file that has no address and was put into the cache by hand.
 
     Raises:
         CheckpointError: no such asset, or an unusable address.
     """
     text = str(pretrained)
-    if text.startswith("byhand:"):
-        return Weights(files=(Path(text.removeprefix("byhand:")).name,))
+    if text.startswith("manual:"):
+        return Weights(files=(Path(text.removeprefix("manual:")).name,))
     if text.startswith("asset:"):
         return Weights(file=asset_path(text if Path(text).suffix else text + ".safetensors"))
     path = Path(pretrained).expanduser()

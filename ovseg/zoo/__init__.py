@@ -3,7 +3,7 @@
 Every module of this room may hold `ENTRIES`; plug-ins add theirs with `register_model`.
 
 An entry says what a model is (`spec`, the data that `ovseg.pipeline.build_pipeline` takes), which
-weights it needs, where they come from and under which licence. Weights that do not come with the
+weights it needs, where they come from and under which license. Weights that do not come with the
 package are fetched on first use; a local file always works instead (`checkpoint=`, `--checkpoint`).
 """
 
@@ -21,7 +21,7 @@ __all__ = [
     "MODELS",
     "ModelEntry",
     "Weights",
-    "entry",
+    "model_entry",
     "list_models",
     "register_model",
 ]
@@ -41,7 +41,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
 
 
-def entry(name: str) -> ModelEntry:
+def model_entry(name: str) -> ModelEntry:
     """Return the entry of a model.
 
     Raises:

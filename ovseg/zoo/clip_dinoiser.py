@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide
+from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide_test_cfg
 from ovseg.zoo.weights import (
     CLIP_DINOISER,
     DINO_B16,
@@ -27,10 +27,10 @@ def _clip_dinoiser(
         summary=summary,
         weights=(LAION_B16, *weights),
         spec=segmentor(
-            {"model": "ViT-B-16", "pretrained": LAION_B16.tag, "pad": "before"},
+            {"model": "ViT-B-16", "pretrained": LAION_B16.tag, "pad_mode": "before"},
             {"type": "ClipDinoiserHead", **head},
             "imagenet80",
-            slide(448, 448, 224),
+            slide_test_cfg(448, 448, 224),
         ),
     )
 
@@ -46,7 +46,7 @@ def _clip_dinoiser_tiny(name: str, summary: str, weights: Weights, **head: Any) 
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
             {"type": "ClipDinoiserHead", "temperature": 20.0, **head},
             "photo",
-            slide(224, 112, 56),
+            slide_test_cfg(224, 112, 56),
         ),
     )
 
@@ -72,17 +72,17 @@ ENTRIES = (
     ),
     _clip_dinoiser_tiny(
         "clip-dinoiser-tiny",
-        "offline demo with better shapes: our own drawn world only, no photos",
+        "offline demo with better shapes: our own synthetic world only, no photos",
         TINY_DINOISER,
         pretrained=f"asset:{TINY_DINOISER.asset}",
         in_channels=128,
         channels=64,
-        # Nobody taught these convolutions a foreground: the drawn world has no FOUND.
+        # Nobody taught these convolutions a foreground: the synthetic world has no FOUND.
         clean_background=False,
     ),
     _clip_dinoiser_tiny(
         "clip-dinoiser-tiny-direct",
-        "the same without training, by the tiny DINO; drawn world only, no photos",
+        "the same without training, by the tiny DINO; synthetic world only, no photos",
         TINY_DINO,
         mode="direct",
         dino={"model": "asset:dino_tiny.json", "pretrained": f"asset:{TINY_DINO.asset}"},

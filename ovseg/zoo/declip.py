@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide
+from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide_test_cfg
 from ovseg.zoo.weights import DECLIP_B16, DECLIP_L14, TINY_CLIP, TINY_DECLIP
 
 
@@ -14,7 +14,7 @@ def _declip(name: str, summary: str, model: str, weights: Weights, attn_scale: s
         summary=summary,
         weights=(weights,),
         spec=segmentor(
-            {"model": model, "pretrained": f"byhand:{weights.files[0]}", "pad": "around"},
+            {"model": model, "pretrained": f"manual:{weights.files[0]}", "pad_mode": "around"},
             {
                 "type": "DeClipHead",
                 "mode": "csa",
@@ -22,7 +22,7 @@ def _declip(name: str, summary: str, model: str, weights: Weights, attn_scale: s
                 "temperature": 40.0,
             },
             "imagenet80",
-            {**slide(448, 336, 112), "long_side": 4096, "align": "around"},
+            {**slide_test_cfg(448, 336, 112), "long_side": 4096, "cell_alignment": "around"},
         ),
     )
 
@@ -45,7 +45,7 @@ ENTRIES = (
     ModelEntry(
         name="declip-tiny",
         method="DeCLIP",
-        summary="offline demo: our own drawn world only, no photos",
+        summary="offline demo: our own synthetic world only, no photos",
         weights=(TINY_CLIP, TINY_DECLIP),
         spec=segmentor(
             {
@@ -55,7 +55,7 @@ ENTRIES = (
             },
             {"type": "DeClipHead", "mode": "csa", "temperature": 20.0},
             "photo",
-            slide(224, 112, 56),
+            slide_test_cfg(224, 112, 56),
         ),
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ovseg.weights.download import Weights
 
-__all__ = ["ModelEntry", "Weights", "segmentor", "slide"]
+__all__ = ["ModelEntry", "Weights", "segmentor", "slide_test_cfg"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class ModelEntry:
         fetched = [w for w in self.weights if w.asset is None]
         return ", ".join(f"{w.name} ({w.size})" for w in fetched) or "nothing, it is bundled"
 
-    def licence(self) -> str:
-        """Return the licences of the weights."""
-        return ", ".join(dict.fromkeys(w.licence for w in self.weights))
+    def license(self) -> str:
+        """Return the licenses of the weights."""
+        return ", ".join(dict.fromkeys(w.license for w in self.weights))
 
 
-def slide(short_side: int, crop: int, stride: int) -> dict[str, Any]:
+def slide_test_cfg(short_side: int, crop: int, stride: int) -> dict[str, Any]:
     """The `test_cfg` of sliding windows: sides in pixels."""
     return {"mode": "slide", "short_side": short_side, "crop_size": crop, "stride": stride}
 

@@ -19,7 +19,7 @@ def _released(
     short_side: int,
 ) -> ModelEntry:
     """A whole model as released: one file holds CLIP, the mask prompts and the proposal network."""
-    file = f"byhand:{weights.files[0]}"
+    file = f"manual:{weights.files[0]}"
     proposer = {
         "type": "MaskFormerProposer",
         "backbone": backbone,
@@ -76,7 +76,7 @@ ENTRIES = (
     ModelEntry(
         name="mask-adapted-clip-tiny",
         method="mask-adapted CLIP",
-        summary="offline demo: a tiny MaskFormer proposes, CLIP judges; drawn world only",
+        summary="offline demo: a tiny MaskFormer proposes, CLIP judges; synthetic world only",
         weights=(TINY_CLIP, TINY_PROMPTS, TINY_PROPOSER),
         spec=segmentor(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},

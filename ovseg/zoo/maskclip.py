@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide
+from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide_test_cfg
 from ovseg.zoo.weights import LAION_B16, OPENAI_B16, OPENAI_L14, TINY_CLIP
 
 
@@ -26,9 +26,9 @@ def _openai_maskclip(name: str, model: str, weights: Weights) -> ModelEntry:
         weights=(weights,),
         spec=_maskclip(
             {"model": model, "pretrained": weights.tag},
-            {"kind": "logits", "temperature": 40.0},
+            {"score_type": "logits", "temperature": 40.0},
             "imagenet80",
-            slide(336, 224, 112),
+            slide_test_cfg(336, 224, 112),
         ),
     )
 
@@ -37,13 +37,13 @@ ENTRIES = (
     ModelEntry(
         name="maskclip-tiny",
         method="MaskCLIP",
-        summary="offline demo: understands scenes of our own drawn world only, no photos",
+        summary="offline demo: understands scenes of our own synthetic world only, no photos",
         weights=(TINY_CLIP,),
         spec=_maskclip(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
-            {"kind": "logits", "temperature": 20.0},
+            {"score_type": "logits", "temperature": 20.0},
             "photo",
-            slide(224, 112, 56),
+            slide_test_cfg(224, 112, 56),
         ),
     ),
     _openai_maskclip("maskclip-vit-b16", "ViT-B-16-quickgelu", OPENAI_B16),
@@ -54,10 +54,10 @@ ENTRIES = (
         summary="LAION-2B CLIP ViT-B/16, windows of 448 (MaskCLIP as in CLIP-DINOiser)",
         weights=(LAION_B16,),
         spec=_maskclip(
-            {"model": "ViT-B-16", "pretrained": LAION_B16.tag, "pad": "before"},
-            {"kind": "probs", "temperature": 100.0},
+            {"model": "ViT-B-16", "pretrained": LAION_B16.tag, "pad_mode": "before"},
+            {"score_type": "probs", "temperature": 100.0},
             "imagenet80",
-            slide(448, 448, 224),
+            slide_test_cfg(448, 448, 224),
         ),
     ),
     ModelEntry(
@@ -72,9 +72,9 @@ ENTRIES = (
                 "act_layer": "gelu",
                 "ln_eps": 1e-6,
                 "normalization": "imagenet",
-                "pad": "after",
+                "pad_mode": "after",
             },
-            {"kind": "logits", "temperature": 100.0},
+            {"score_type": "logits", "temperature": 100.0},
             "maskclip85",
             {"mode": "whole", "short_side": 512},
         ),

@@ -19,7 +19,7 @@ REFINERS: dict[str, dict[str, Any] | None] = {
 }
 """Plain data of the refiners."""
 
-# Settings that did best on training scenes of the drawn world.
+# Settings that did best on training scenes of the synthetic world.
 _SAM_OF_DRAWN_WORLD = {
     "type": "SamRefiner",
     "model": "asset:sam_tiny.json",

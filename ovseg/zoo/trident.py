@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide
+from ovseg.zoo.entry import ModelEntry, Weights, segmentor, slide_test_cfg
 from ovseg.zoo.weights import (
     DINO_B16,
     LAION_H14,
@@ -15,7 +15,7 @@ from ovseg.zoo.weights import (
 
 
 def _trident(name: str, summary: str, model: str, weights: Weights) -> ModelEntry:
-    """Trident as published for everyday pictures (VOC, COCO); without the refinement by SAM."""
+    """Trident as published for everyday images (VOC, COCO); without the refinement by SAM."""
     return ModelEntry(
         name=name,
         method="Trident",
@@ -29,7 +29,7 @@ def _trident(name: str, summary: str, model: str, weights: Weights) -> ModelEntr
                 "sam": {"model": "vit_b", "pretrained": SAM_B.tag},
             },
             "imagenet80",
-            slide(448, 336, 224),
+            slide_test_cfg(448, 336, 224),
         ),
     )
 
@@ -37,7 +37,7 @@ def _trident(name: str, summary: str, model: str, weights: Weights) -> ModelEntr
 ENTRIES = (
     _trident(
         "trident-vit-b16",
-        "OpenAI CLIP ViT-B/16 with DINO inside windows and SAM across the picture",
+        "OpenAI CLIP ViT-B/16 with DINO inside windows and SAM across the image",
         "ViT-B-16-quickgelu",
         OPENAI_B16,
     ),
@@ -56,7 +56,7 @@ ENTRIES = (
     ModelEntry(
         name="trident-tiny",
         method="Trident",
-        summary="offline demo: our own drawn world only, no photos; DINO without SAM",
+        summary="offline demo: our own synthetic world only, no photos; DINO without SAM",
         weights=(TINY_CLIP, TINY_DINO),
         spec=segmentor(
             {"model": "asset:clip_tiny.json", "pretrained": "asset:clip_tiny.safetensors"},
@@ -67,7 +67,7 @@ ENTRIES = (
                 "temperature": 20.0,
             },
             "photo",
-            slide(224, 112, 56),
+            slide_test_cfg(224, 112, 56),
         ),
     ),
 )

@@ -7,7 +7,7 @@ from ovseg.models.clip import build_clip
 def test_both_ways_give_the_same_content(tiny_clip_files):
     clip = build_clip(*tiny_clip_files)
     with torch.inference_mode():
-        trunk = clip.trunk(torch.rand(1, 3, 32, 40))
-        ours, naive = _ours(clip.tower, trunk), _naive(clip.tower, trunk)
+        backbone_tokens = clip.run_backbone(torch.rand(1, 3, 32, 40))
+        ours, naive = _ours(clip.tower, backbone_tokens), _naive(clip.tower, backbone_tokens)
     unit = torch.nn.functional.normalize(naive, dim=-1)
     torch.testing.assert_close(ours.flatten(2).mT, unit)

@@ -38,8 +38,8 @@ def surroundings(tmp_path, monkeypatch, build_once):
 
 
 @pytest.fixture
-def picture():
-    """Write a small picture."""
+def image():
+    """Write a small image."""
 
     def write(path, size=(48, 32), seed=0):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +51,11 @@ def picture():
 
 
 @pytest.fixture
-def photos(tmp_path, picture):
-    """A folder of three good pictures."""
+def photos(tmp_path, image):
+    """A folder of three good images."""
     folder = tmp_path / "photos"
     for i, name in enumerate(["a.jpg", "b.png", "deep/c.png"]):
-        picture(folder / name, seed=i)
+        image(folder / name, seed=i)
     return folder
 
 

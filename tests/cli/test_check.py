@@ -30,4 +30,4 @@ def test_a_broken_torch_does_not_hide_the_rest(capsys, monkeypatch):
     assert main(["check", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert "libcudart" in report["devices"]["error"]
-    assert report["pictures"]["codecs"]
+    assert report["images"]["codecs"]

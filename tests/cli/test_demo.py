@@ -12,8 +12,8 @@ def test_draws_segments_and_makes_one_sheet(capsys, tmp_path):
     assert Image.open(sheet).size[0] > 600
     names = {p.name for p in (tmp_path / "demo" / "maskclip-tiny").iterdir()}
     assert {"scene-2000000.label.png", "scene-2000001.overlay.png"} <= names
-    picture = np.asarray(Image.open(tmp_path / "demo" / "pictures" / "scene-2000000.png"))
-    assert picture.shape == (224, 224, 3)
+    image = np.asarray(Image.open(tmp_path / "demo" / "images" / "scene-2000000.png"))
+    assert image.shape == (224, 224, 3)
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_convert_weights(evil, capfd):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_segment(evil, capfd, picture):
-    picture(Path("a.png"))
+def test_segment(evil, capfd, image):
+    image(Path("a.png"))
     Path("model.json").write_text(json.dumps({"model": pretrained(evil)}))
     refused(["segment", "a.png", "-c", "sky, sea", "--config", "model.json"], capfd)
     for model in ("maskclip-tiny", "clip-dinoiser-tiny", "mask-adapted-clip-tiny"):

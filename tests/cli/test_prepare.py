@@ -17,9 +17,9 @@ def test_prepare_says_what_it_did(tmp_path, capsys):
     write_benchmark("coco_object", tmp_path)
     assert main(["prepare", "COCO-Object", "--root", str(tmp_path)]) == 0
     out = capsys.readouterr()
-    assert "3 pictures with label maps" in out.out
+    assert "3 images with label maps" in out.out
     assert "3 files made, 0 were there already" in out.out
-    assert "the official split has 5000 pictures: a result on these is called partial" in out.out
+    assert "the official split has 5000 images: a result on these is called partial" in out.out
     assert out.err == ""
     assert main(["prepare", "coco_object", "--root", str(tmp_path)]) == 0
     assert "0 files made, 3 were there already" in capsys.readouterr().out
@@ -67,4 +67,4 @@ def test_the_tool_is_the_verb(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Pascal VOC 2012 (20 objects): 3 pictures" in done.stdout
+    assert "Pascal VOC 2012 (20 objects): 3 images" in done.stdout

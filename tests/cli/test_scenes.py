@@ -16,7 +16,7 @@ def call(*words):
     return scenes.run(parser.parse_args([str(word) for word in words]))
 
 
-def test_writes_pictures_labels_and_classes_again_and_again(tmp_path, capsys):
+def test_writes_images_labels_and_classes_again_and_again(tmp_path, capsys):
     out = tmp_path / "drawn"
     assert call(out, "--count", 3, "--seed", 5, "--size", "24x32") == 0
     assert "seeds 5 to 7" in capsys.readouterr().out

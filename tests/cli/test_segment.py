@@ -17,11 +17,11 @@ def pixels(path):
     return np.asarray(Image.open(path))
 
 
-def test_writes_label_maps_pictures_and_the_story_of_the_run(segment, photos, tmp_path, lines):
+def test_writes_label_maps_images_and_the_story_of_the_run(segment, photos, tmp_path, lines):
     status, out, err = segment(photos)
     assert status == 0
     assert out == "3 done; results in out\n"
-    assert err == "maskclip-tiny on cpu (fp32): 3 classes, 3 pictures -> out\n"
+    assert err == "maskclip-tiny on cpu (fp32): 3 classes, 3 images -> out\n"
     folder = tmp_path / "out"
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
         *(f"{n}.{kind}.png" for n in ("a", "b") for kind in ("label", "overlay", "palette")),
@@ -35,7 +35,7 @@ def test_writes_label_maps_pictures_and_the_story_of_the_run(segment, photos, tm
     assert np.array_equal(pixels(folder / "a.label.png"), pixels(folder / "a.palette.png"))
     classes = json.loads((folder / "classes.json").read_text())
     assert [c["label"] for c in classes] == ["sky", "grass", "red car"]
-    assert classes[1]["queries"] == ["grass", "lawn"]
+    assert classes[1]["prompts"] == ["grass", "lawn"]
     run = json.loads((folder / "run.json").read_text())
     assert run["vocabulary"]["sha256"] == Vocabulary.parse("sky, grass; lawn, red car").sha256
     assert run["versions"]["torch"]
@@ -70,8 +70,8 @@ def test_more_than_255_classes_give_16_bits(segment, photos, tmp_path):
 def test_a_built_in_list_and_a_palette(segment, photos, tmp_path):
     assert segment(photos / "b.png", classes="scenes")[0] == 0
     assert len(json.loads((tmp_path / "out" / "classes.json").read_text())) == 40
-    colours = "#ff0000,#00ff00,#0000ff"
-    assert segment(photos / "b.png", "--palette", colours, "--overwrite")[0] == 0
+    colors = "#ff0000,#00ff00,#0000ff"
+    assert segment(photos / "b.png", "--palette", colors, "--overwrite")[0] == 0
     assert Image.open(tmp_path / "out" / "b.palette.png").getpalette()[:9] == [
         255, 0, 0, 0, 255, 0, 0, 0, 255
     ]  # fmt: skip
@@ -109,10 +109,10 @@ def test_background_names(segment, photos, tmp_path):
     assert segment(photos / "a.jpg", "--background", "wall; floor")[0] == 0
     background = json.loads((tmp_path / "out" / "classes.json").read_text())[0]
     assert background["label"] == "background"
-    assert background["queries"] == ["wall", "floor"]
+    assert background["prompts"] == ["wall", "floor"]
 
 
-# Rows of the list of bad inputs: the picture.
+# Rows of the list of bad inputs: the image.
 
 
 def cut(path):
@@ -123,15 +123,15 @@ def cut(path):
     ("row", "name", "spoil", "kind", "words"),
     [
         (2, "bad.jpg", lambda p: p.write_bytes(b""), "InputError", "empty"),
-        (3, "bad.jpg", lambda p: p.write_text("no picture"), "InputError", "not an image"),
+        (3, "bad.jpg", lambda p: p.write_text("no image"), "InputError", "not an image"),
         (4, "bad.png", cut, "InputError", "truncated|cut"),
         (23, "bad.jpg", lambda p: (p.unlink(), p.symlink_to("bad.jpg")), "InputError", "bad.jpg"),
     ],
 )
-def test_a_bad_picture_in_a_folder_is_recorded_and_the_rest_is_done(
-    segment, photos, picture, lines, row, name, spoil, kind, words
+def test_a_bad_image_in_a_folder_is_recorded_and_the_rest_is_done(
+    segment, photos, image, lines, row, name, spoil, kind, words
 ):
-    spoil(picture(photos / name))
+    spoil(image(photos / name))
     status, out, err = segment(photos)
     assert status == 3
     assert "3 done, 1 failed" in out
@@ -143,7 +143,7 @@ def test_a_bad_picture_in_a_folder_is_recorded_and_the_rest_is_done(
     assert "Traceback" not in err
 
 
-def test_row_23_a_loop_of_folders_is_noted_once(segment, photos, lines):
+def test_a_loop_of_folders_is_noted_once(segment, photos, lines):
     (photos / "deep" / "again").symlink_to(photos)
     status, out, _ = segment(photos)
     assert status == 0
@@ -152,7 +152,7 @@ def test_row_23_a_loop_of_folders_is_noted_once(segment, photos, lines):
     assert line["file"] == str(photos / "deep" / "again")
 
 
-def test_a_single_bad_picture_is_an_error(segment, tmp_path):
+def test_a_single_bad_image_is_an_error(segment, tmp_path):
     (tmp_path / "empty.jpg").touch()
     status, _, err = segment(tmp_path / "empty.jpg")
     assert status == 1
@@ -161,20 +161,20 @@ def test_a_single_bad_picture_is_an_error(segment, tmp_path):
     assert "Traceback" not in err
 
 
-def test_row_1_a_missing_picture(segment, tmp_path):
+def test_a_missing_image(segment, tmp_path):
     status, _, err = segment(tmp_path / "nothing.jpg")
     assert status == 1
     assert "nothing.jpg" in err
 
 
-def test_rows_4_and_5_and_13_reading_options(segment, picture, tmp_path, lines):
+def test_reading_options(segment, image, tmp_path, lines):
     turned = tmp_path / "in" / "turned.jpg"
-    picture(turned)
-    image = Image.open(turned)
-    exif = image.getexif()
+    image(turned)
+    pil_image = Image.open(turned)
+    exif = pil_image.getexif()
     exif[0x0112] = 6
-    image.save(turned, exif=exif)
-    cut(picture(tmp_path / "in" / "cut.png", size=(200, 100)))
+    pil_image.save(turned, exif=exif)
+    cut(image(tmp_path / "in" / "cut.png", size=(200, 100)))
     assert segment(tmp_path / "in", "--allow-truncated", "--ignore-exif")[0] == 0
     truncated, raw = lines("results.jsonl")
     assert truncated["notes"]["truncated"] is True
@@ -186,30 +186,30 @@ def test_rows_4_and_5_and_13_reading_options(segment, picture, tmp_path, lines):
     assert (upright["width"], upright["height"]) == (32, 48)
 
 
-def test_row_6_value_range(segment, tmp_path, lines):
+def test_value_range(segment, tmp_path, lines):
     Image.fromarray(np.full((8, 8), 4095, np.uint16)).save(tmp_path / "deep.png")
     assert segment(tmp_path / "deep.png", "--value-range", "0:4095")[0] == 0
     assert "4095" in str(lines("results.jsonl")[0]["notes"])
 
 
-def test_row_22_pictures_of_the_same_stem_keep_their_extension(segment, picture, tmp_path, lines):
+def test_images_of_the_same_stem_keep_their_extension(segment, image, tmp_path, lines):
     for name in ("a.jpg", "a.png", "x/a.jpg"):
-        picture(tmp_path / "in" / name)
+        image(tmp_path / "in" / name)
     assert segment(tmp_path / "in")[0] == 0
     assert sorted(line["name"] for line in lines("results.jsonl")) == ["a.jpg", "a.png", "x/a"]
 
 
 @pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("source", ["empty", "empty/*.jpg"])
-def test_row_26_nothing_to_do(segment, tmp_path, source):
+def test_nothing_to_do(segment, tmp_path, source):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").touch()
     status, _, err = segment(tmp_path / source)
     assert status == 2
-    assert "no pictures found" in err
+    assert "no images found" in err
 
 
-def test_row_24_what_is_no_picture_is_counted(segment, photos):
+def test_what_is_no_image_is_counted(segment, photos):
     (photos / "notes.txt").touch()
     (photos / "._a.jpg").touch()
     status, out, _ = segment(photos)
@@ -219,8 +219,8 @@ def test_row_24_what_is_no_picture_is_counted(segment, photos):
 
 
 @pytest.mark.parametrize("name", ["100%s %(x)d.png", "{0} {x}.png", "-rf.png", "naïve ☃.png"])
-def test_row_92_hostile_file_names(segment, picture, tmp_path, monkeypatch, lines, name):
-    picture(tmp_path / "in" / name)
+def test_hostile_file_names(segment, image, tmp_path, monkeypatch, lines, name):
+    image(tmp_path / "in" / name)
     assert segment(tmp_path / "in")[0] == 0
     assert (tmp_path / "out" / name.replace(".png", ".label.png")).is_file()
     (tmp_path / "in" / name).write_bytes(b"")
@@ -255,19 +255,19 @@ def test_words_that_cannot_be_used(segment, photos, tmp_path, row, classes, word
     assert not (tmp_path / "out").exists()
 
 
-def test_row_31_duplicates_can_be_merged(segment, photos, tmp_path):
+def test_duplicates_can_be_merged(segment, photos, tmp_path):
     assert segment(photos / "a.jpg", "--merge-duplicates", classes="sky, grass, Sky")[0] == 0
     assert len(json.loads((tmp_path / "out" / "classes.json").read_text())) == 2
 
 
-def test_row_32_one_class_is_warned_about(segment, photos):
+def test_one_class_is_warned_about(segment, photos):
     status, _, err = segment(photos / "a.jpg", classes="sky")
     assert status == 0
     assert "ovseg: warning:" in err
     assert "--background auto" in err
 
 
-def test_row_33_a_name_that_is_too_long(segment, photos):
+def test_a_name_that_is_too_long(segment, photos):
     long = "sky, " + " ".join(f"word{i}" for i in range(100))
     status, _, err = segment(photos / "a.jpg", classes=long)
     assert status == 0
@@ -275,13 +275,13 @@ def test_row_33_a_name_that_is_too_long(segment, photos):
     assert segment(photos / "a.jpg", "--strict", "--overwrite", classes=long)[0] == 2
 
 
-def test_row_34_control_tokens_are_plain_text(segment, photos):
+def test_control_tokens_are_plain_text(segment, photos):
     status, _, err = segment(photos / "a.jpg", classes="sky, <end_of_text> grass")
     assert status == 0
     assert "warning" in err
 
 
-def test_row_38_a_file_with_bom_crlf_and_blanks(segment, photos, tmp_path, lines):
+def test_a_file_with_bom_crlf_and_blanks(segment, photos, tmp_path, lines):
     (tmp_path / "clean.txt").write_text("sky\ngrass; lawn\n")
     (tmp_path / "messy.txt").write_bytes(b"\xef\xbb\xbfsky \t\r\ngrass; lawn\r\n")
     assert segment(photos / "a.jpg", classes="clean.txt")[0] == 0
@@ -295,9 +295,7 @@ def test_row_38_a_file_with_bom_crlf_and_blanks(segment, photos, tmp_path, lines
 
 @pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("listed", [False, True])
-def test_row_27_addresses_have_to_be_downloaded_first(
-    segment, photos, tmp_path, monkeypatch, listed
-):
+def test_addresses_have_to_be_downloaded_first(segment, photos, tmp_path, monkeypatch, listed):
     address = "https://example.org/a.png"
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{address}\n"))
     status, _, err = segment(photos, "-" if listed else address)
@@ -311,7 +309,7 @@ def test_row_27_addresses_have_to_be_downloaded_first(
 @pytest.mark.parametrize(
     ("row", "options", "words"),
     [
-        (42, ["--palette", "#ff0000"], "1 colours for 3 classes"),
+        (42, ["--palette", "#ff0000"], "1 colors for 3 classes"),
         (42, ["--palette", "#ff00zz,#fff,#000"], "ff00zz"),
         (43, ["--threshold", "1.5"], "threshold"),
         (43, ["--threshold", "nan"], "threshold"),
@@ -359,9 +357,9 @@ def test_what_must_be_given(segment, photos, missing):
     ],
 )
 def test_configurations_that_cannot_be_used(segment, photos, tmp_path, row, change, words):
-    from ovseg.zoo import entry
+    from ovseg.zoo import model_entry
 
-    spec = entry("maskclip-tiny").fresh_spec()
+    spec = model_entry("maskclip-tiny").fresh_spec()
     (tmp_path / "model.json").write_text(json.dumps({**spec, **change}))
     status, _, err = segment(photos, "--config", "model.json", model=None)
     assert status == 2
@@ -369,7 +367,7 @@ def test_configurations_that_cannot_be_used(segment, photos, tmp_path, row, chan
 
 
 @pytest.mark.usefixtures("no_model")
-def test_row_48_a_python_configuration_is_run_only_when_trusted(segment, photos, tmp_path):
+def test_a_python_configuration_is_run_only_when_trusted(segment, photos, tmp_path):
     (tmp_path / "model.py").write_text("open('ran', 'w').close()\nmodel = dict(type='X')\n")
     status, _, err = segment(photos, "--config", "model.py", model=None)
     assert status == 2
@@ -383,9 +381,9 @@ def test_a_python_configuration_of_the_package(segment, photos):
 
 
 def test_a_trusted_python_configuration(segment, photos, tmp_path):
-    from ovseg.zoo import entry
+    from ovseg.zoo import model_entry
 
-    spec = entry("maskclip-tiny").fresh_spec()
+    spec = model_entry("maskclip-tiny").fresh_spec()
     (tmp_path / "model.py").write_text(f"model = {spec!r}\n")
     words = ["--config", "model.py", "--trust-python-config"]
     assert segment(photos / "a.jpg", *words, model=None)[0] == 0
@@ -400,13 +398,13 @@ def test_a_trusted_python_configuration(segment, photos, tmp_path):
         ("nothing.json", "no such configuration file"),
     ],
 )
-def test_rows_49_and_61_unknown_models(segment, photos, model, words):
+def test_unknown_models(segment, photos, model, words):
     status, _, err = segment(photos, model=model)
     assert status == 2
     assert re.search(words, err)
 
 
-def test_row_51_an_option_wins_over_the_environment(segment, photos, tmp_path, monkeypatch):
+def test_an_option_wins_over_the_environment(segment, photos, tmp_path, monkeypatch):
     monkeypatch.setenv("OVSEG_DEVICE", "nonsense")
     assert segment(photos / "a.jpg")[0] == 2
     monkeypatch.setenv("OVSEG_PRECISION", "fp16")
@@ -420,14 +418,14 @@ def test_row_51_an_option_wins_over_the_environment(segment, photos, tmp_path, m
 @pytest.mark.parametrize(
     "content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"<html>"]
 )
-def test_rows_53_and_55_a_checkpoint_that_is_none(segment, photos, tmp_path, content):
+def test_a_checkpoint_that_is_none(segment, photos, tmp_path, content):
     (tmp_path / "weights.safetensors").write_bytes(content)
     status, _, err = segment(photos, "--checkpoint", "weights.safetensors")
     assert status == 1
     assert "weights.safetensors" in err
 
 
-def test_row_62_weights_that_are_not_there(segment, photos, tmp_path, monkeypatch):
+def test_weights_that_are_not_there(segment, photos, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("socket.socket.connect", None)
     status, _, err = segment(photos, model=None)

@@ -23,12 +23,12 @@ def film():
 
 @pytest.fixture
 def segmented(monkeypatch):
-    """How many pictures were segmented: one entry each."""
+    """How many images were segmented: one entry each."""
     segment, seen = Segmenter.segment, []
 
-    def wrapped(self, picture, *args, **kwargs):
-        seen.append(picture)
-        return segment(self, picture, *args, **kwargs)
+    def wrapped(self, image, *args, **kwargs):
+        seen.append(image)
+        return segment(self, image, *args, **kwargs)
 
     monkeypatch.setattr(Segmenter, "segment", wrapped)
     return seen
@@ -81,7 +81,7 @@ def test_deep_pages_are_frames_too(segment, tmp_path, lines):
     assert names(lines("results.jsonl")) == ["deep.frame0000", "deep.frame0001"]
 
 
-def test_frames_give_what_single_pictures_give(segment, film, tmp_path):
+def test_frames_give_what_single_images_give(segment, film, tmp_path):
     path = film(tmp_path / "waves.tif")
     with Image.open(path) as image:
         image.seek(1)
@@ -100,9 +100,9 @@ def test_stills_keep_their_names(segment, film, photos, lines):
     assert sorted(names(lines("results.jsonl"))) == expected
 
 
-def test_a_still_that_is_called_like_a_frame(segment, film, picture, tmp_path, lines):
+def test_a_still_that_is_called_like_a_frame(segment, film, image, tmp_path, lines):
     film(tmp_path / "in" / "waves.gif", count=2)
-    picture(tmp_path / "in" / "waves.frame0001.png")
+    image(tmp_path / "in" / "waves.frame0001.png")
     for expected in ("2 done;", "0 done, 2 done before;"):
         status, out, _ = segment(tmp_path / "in", "--all-frames")
         assert (status, out) == (0, f"{expected} results in out\n")

@@ -12,17 +12,17 @@ from ovseg.utils.files import TEMP_PREFIX
 
 
 @pytest.fixture
-def at_picture(monkeypatch):
-    """Do something when the n-th picture of the test is about to be segmented."""
+def at_image(monkeypatch):
+    """Do something when the n-th image of the test is about to be segmented."""
 
     def arrange(number, action):
         segment, seen = Segmenter.segment, []
 
-        def wrapped(self, picture, *args, **kwargs):
-            seen.append(picture)
+        def wrapped(self, image, *args, **kwargs):
+            seen.append(image)
             if len(seen) == number:
                 action()
-            return segment(self, picture, *args, **kwargs)
+            return segment(self, image, *args, **kwargs)
 
         monkeypatch.setattr(Segmenter, "segment", wrapped)
         return seen
@@ -34,19 +34,19 @@ def names(records):
     return sorted(line["name"] for line in records)
 
 
-def test_row_87_a_second_run_does_nothing_again(segment, photos, at_picture, lines):
+def test_a_second_run_does_nothing_again(segment, photos, at_image, lines):
     assert segment(photos)[0] == 0
-    seen = at_picture(0, None)
+    seen = at_image(0, None)
     status, out, _ = segment(photos, "--resume")
     assert (status, seen) == (0, [])
     assert out == "0 done, 3 done before; results in out\n"
     assert names(lines("results.jsonl")) == ["a", "b", "deep/c"]
 
 
-def test_row_87_a_changed_picture_is_done_again(segment, photos, picture, at_picture, lines):
+def test_a_changed_image_is_done_again(segment, photos, image, at_image, lines):
     assert segment(photos)[0] == 0
-    picture(photos / "a.jpg", size=(20, 10))
-    seen = at_picture(0, None)
+    image(photos / "a.jpg", size=(20, 10))
+    seen = at_image(0, None)
     assert segment(photos)[0] == 0
     assert seen == [str(photos / "a.jpg")]
     assert [line["width"] for line in lines("results.jsonl") if line["name"] == "a"] == [20]
@@ -63,7 +63,7 @@ def test_row_87_a_changed_picture_is_done_again(segment, photos, picture, at_pic
         ({"options": ["--refine", "pamr"]}, "spec.refiner"),
     ],
 )
-def test_row_87_other_settings_are_refused_with_the_difference(segment, photos, change, words):
+def test_other_settings_are_refused_with_the_difference(segment, photos, change, words):
     assert segment(photos / "a.jpg")[0] == 0
     status, _, err = segment(
         photos / "a.jpg",
@@ -75,19 +75,19 @@ def test_row_87_other_settings_are_refused_with_the_difference(segment, photos, 
     assert "--overwrite" in err
 
 
-def test_row_87_overwriting_does_everything_again(segment, photos, at_picture, tmp_path, lines):
+def test_overwriting_does_everything_again(segment, photos, at_image, tmp_path, lines):
     assert segment(photos)[0] == 0
-    seen = at_picture(0, None)
+    seen = at_image(0, None)
     assert segment(photos, "--overwrite", "--format", "label")[0] == 0
     assert len(seen) == 3
     assert len(lines("results.jsonl")) == 3
 
 
-def test_a_failure_is_tried_again(segment, photos, picture, lines):
+def test_a_failure_is_tried_again(segment, photos, image, lines):
     (photos / "bad.jpg").touch()
     assert segment(photos)[0] == 3
     assert names(lines("errors.jsonl")) == ["bad"]
-    picture(photos / "bad.jpg")
+    image(photos / "bad.jpg")
     status, out, _ = segment(photos)
     assert status == 0
     assert out.startswith("1 done, 3 done before")
@@ -113,10 +113,10 @@ def _interruptible():
 
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("signal_number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_row_81_an_interrupted_run_keeps_what_is_done_and_resumes(
-    segment, photos, at_picture, lines, tmp_path, signal_number, status
+def test_an_interrupted_run_keeps_what_is_done_and_resumes(
+    segment, photos, at_image, lines, tmp_path, signal_number, status
 ):
-    seen = at_picture(2, lambda: os.kill(os.getpid(), signal_number))
+    seen = at_image(2, lambda: os.kill(os.getpid(), signal_number))
     found, out, err = segment(photos)
     assert found == status
     assert out == "1 done; results in out\n"
@@ -128,7 +128,7 @@ def test_row_81_an_interrupted_run_keeps_what_is_done_and_resumes(
     assert len(seen) == 4
 
 
-def test_row_83_two_runs_on_one_folder_share_the_work(segment, photos, at_picture, lines, capfd):
+def test_two_runs_on_one_folder_share_the_work(segment, photos, at_image, lines, capfd):
     other = []
     argv = [
         "segment",
@@ -140,7 +140,7 @@ def test_row_83_two_runs_on_one_folder_share_the_work(segment, photos, at_pictur
         "-o",
         "out",
     ]
-    seen = at_picture(1, lambda: other.append(main(argv)))
+    seen = at_image(1, lambda: other.append(main(argv)))
     status, out, _ = segment(photos)
     assert (status, other) == (0, [0])
     assert "2 done, 1 left to another process; results in out" in out
@@ -149,18 +149,18 @@ def test_row_83_two_runs_on_one_folder_share_the_work(segment, photos, at_pictur
     assert names(lines("results.jsonl")) == ["a", "b", "deep/c"]
 
 
-def test_row_25_a_picture_that_vanishes(segment, photos, at_picture, lines):
-    at_picture(1, (photos / "b.png").unlink)
+def test_an_image_that_vanishes(segment, photos, at_image, lines):
+    at_image(1, (photos / "b.png").unlink)
     assert segment(photos)[0] == 3
     assert names(lines("results.jsonl")) == ["a", "deep/c"]
     assert names(lines("errors.jsonl")) == ["b"]
 
 
-def test_an_unexpected_error_concerns_one_picture_only(segment, photos, at_picture, lines):
+def test_an_unexpected_error_concerns_one_image_only(segment, photos, at_image, lines):
     def fail():
         raise ZeroDivisionError("a fault")
 
-    at_picture(2, fail)
+    at_image(2, fail)
     status, out, err = segment(photos)
     assert status == 3
     assert "2 done, 1 failed" in out
@@ -168,7 +168,7 @@ def test_an_unexpected_error_concerns_one_picture_only(segment, photos, at_pictu
     assert lines("errors.jsonl")[0]["error"] == "ZeroDivisionError"
 
 
-def test_row_85_a_full_disk(segment, photos, monkeypatch, tmp_path, lines):
+def test_a_full_disk(segment, photos, monkeypatch, tmp_path, lines):
     replace = os.replace
 
     def fill(source, target):
@@ -188,29 +188,27 @@ def test_row_85_a_full_disk(segment, photos, monkeypatch, tmp_path, lines):
 
 
 @pytest.mark.usefixtures("no_model")
-def test_row_86_a_place_that_cannot_be_written_shows_before_the_model_is_loaded(
-    segment, photos, tmp_path
-):
+def test_a_place_that_cannot_be_written_shows_before_the_model_is_loaded(segment, photos, tmp_path):
     (tmp_path / "out").touch()
     status, _, err = segment(photos)
     assert status == 1
     assert "out: cannot write results here" in err
 
 
-def test_row_88_a_half_written_file_is_done_again(segment, photos, tmp_path, at_picture):
+def test_a_half_written_file_is_done_again(segment, photos, tmp_path, at_image):
     assert segment(photos)[0] == 0
     whole = (tmp_path / "out" / "b.label.png").read_bytes()
     (tmp_path / "out" / "b.label.png").write_bytes(whole[:-5])
     half = tmp_path / "out" / f"{TEMP_PREFIX}x.tmp"
     half.touch()
-    seen = at_picture(0, None)
+    seen = at_image(0, None)
     assert segment(photos)[0] == 0
     assert seen == [str(photos / "b.png")]
     assert (tmp_path / "out" / "b.label.png").read_bytes() == whole
     assert not half.exists()
 
 
-def test_row_89_results_inside_the_input_folder_are_left_out(segment, photos, monkeypatch, lines):
+def test_results_inside_the_input_folder_are_left_out(segment, photos, monkeypatch, lines):
     monkeypatch.chdir(photos)
     argv = ["segment", ".", "-c", "sky, grass", "-m", "maskclip-tiny", "-o", "out"]
     assert main(argv) == 0

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ovseg.datasets import BENCHMARKS
 from ovseg.datasets.check import check
-from ovseg.datasets.id_checks import suspicions
+from ovseg.datasets.id_checks import warn_unusual_ids
 from ovseg.datasets.prepare import prepare
 from ovseg.errors import DatasetError
 from tests.benchmark_files import write_benchmark
@@ -40,7 +40,7 @@ def test_right_files_are_right(name, made):
     findings = check(row, root)
     assert findings.is_right, findings.lines()
     assert findings.warnings == [
-        f"3 pictures, the official split has {' or '.join(map(str, row.expected))}: "
+        f"3 images, the official split has {' or '.join(map(str, row.expected))}: "
         "results are called partial"
     ]
     assert findings.pixels.sum() == 3 * 48 * 64
@@ -49,7 +49,7 @@ def test_right_files_are_right(name, made):
     assert "OUT OF RANGE" not in text
 
 
-def test_the_histogram_names_ids_classes_and_pictures(made):
+def test_the_histogram_names_ids_classes_and_images(made):
     row, root, paths = made("voc20")
     rewrite(paths, lambda ids: np.where(np.arange(64) < 16, 7, 255) + 0 * ids)
     lines = check(row, root).lines()
@@ -58,13 +58,13 @@ def test_the_histogram_names_ids_classes_and_pictures(made):
     assert "19 of 20 classes do not occur" in lines
 
 
-def test_row_63_missing_files_are_problems(made):
+def test_missing_files_are_problems(made):
     row, root, paths = made("ade20k")
     paths[0].unlink()
     assert check(row, root).problems[0] == "1 without a label map: ADE_val_00000001"
 
 
-def test_row_64_ids_out_of_range_name_file_id_and_count(made):
+def test_ids_out_of_range_name_file_id_and_count(made):
     row, root, paths = made("coco_stuff164k")
     rewrite(paths[:1], lambda ids: np.where(np.arange(64) < 1, 200, ids))
     findings = check(row, root)
@@ -79,33 +79,33 @@ def test_an_ignore_id_where_every_pixel_counts_is_out_of_range(made):
     assert "255 (48 px)" in check(row, root).faults[0]
 
 
-def test_row_65_colours_in_place_of_ids(made):
+def test_colors_in_place_of_ids(made):
     row, root, paths = made("cityscapes")
     Image.new("RGB", (64, 48), (128, 64, 128)).save(paths[0])
     assert "bands RGB" in check(row, root).faults[0]
 
 
-def test_row_66_palette_files_are_read_as_indices(made):
+def test_palette_files_are_read_as_indices(made):
     row, root, paths = made("voc21")
     assert Image.open(paths[0]).mode == "P"
     assert check(row, root).pixels[20] > 0
 
 
-def test_row_67_other_sizes_and_turned_pictures(made):
+def test_other_sizes_and_turned_images(made):
     row, root, paths = made("context60")
-    picture = root / row.pictures / f"{paths[0].stem}.jpg"
+    image = root / row.images / f"{paths[0].stem}.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.open(picture).save(picture, exif=exif)
+    Image.open(image).save(image, exif=exif)
     rewrite(paths[1:2], lambda ids: ids[:-1])
     faults = check(row, root).faults
-    assert "48 x 64 px, its picture 64 x 48" in faults[0]
+    assert "48 x 64 px, its image 64 x 48" in faults[0]
     assert "EXIF" in faults[0]
-    assert "47 x 64 px, its picture 48 x 64" in faults[1]
+    assert "47 x 64 px, its image 48 x 64" in faults[1]
     assert "EXIF" not in faults[1]
 
 
-def test_row_68_ids_of_16_bits_are_counted(made):
+def test_ids_of_16_bits_are_counted(made):
     row, root, paths = made("ade847")
     pixels = check(row, root).pixels
     assert pixels[846] >= 48
@@ -116,7 +116,7 @@ def test_row_68_ids_of_16_bits_are_counted(made):
 
 @pytest.mark.parametrize("name", ["voc20", "coco_stuff164k", "cityscapes", "context59"])
 @pytest.mark.parametrize("step", [1, -1])
-def test_row_69_ids_off_by_one_contradict_the_data_set(name, step, made):
+def test_ids_off_by_one_contradict_the_data_set(name, step, made):
     row, root, paths = made(name)
     last = row.highest_id
     special = (255, 0) if row.reduce_zero else (255,)
@@ -130,7 +130,7 @@ def test_row_69_ids_off_by_one_contradict_the_data_set(name, step, made):
 
 
 @pytest.mark.parametrize("name", ["voc21", "coco_object", "cityscapes", "ade20k", "context459"])
-def test_row_69_a_permuted_order_contradicts_the_data_set(name, made):
+def test_a_permuted_order_contradicts_the_data_set(name, made):
     row, root, paths = made(name)
     first = int(row.reduce_zero or row.background)
     order = np.arange(65_536)
@@ -147,11 +147,11 @@ def test_a_part_of_ade20k_is_not_compared_with_its_table(made):
     row, root, paths = made("ade20k")
     for path in paths[1:]:
         path.unlink()
-        (root / row.pictures / f"{path.stem}.jpg").unlink()
+        (root / row.images / f"{path.stem}.jpg").unlink()
     assert check(row, root).is_right
 
 
-def test_a_damaged_account_of_the_pictures_is_named(made):
+def test_a_damaged_account_of_the_images_is_named(made):
     row, root, _ = made("coco_object")
     (root / "annotations" / "instances_val2017.json").write_text(json.dumps({"images": []}))
     with pytest.raises(DatasetError, match=r"instances_val2017\.json: cannot be read \(KeyError"):
@@ -178,22 +178,22 @@ def counts(**pixels):
         ("cityscapes", counts(_0=2, _26=3), "look like Cityscapes' label ids"),
     ],
 )
-def test_row_69_a_wrong_numbering_looks_suspicious(name, histogram, words):
-    assert any(words in text for text in suspicions(BENCHMARKS[name], histogram))
+def test_a_wrong_numbering_looks_suspicious(name, histogram, words):
+    assert any(words in text for text in warn_unusual_ids(BENCHMARKS[name], histogram))
 
 
 def test_unused_numbers_of_coco_that_never_occur_are_telling():
     histogram = np.ones(65_536, dtype=np.int64)
     histogram[171:] = 0
     row = BENCHMARKS["coco_stuff164k"]
-    assert suspicions(row, histogram) == []
+    assert warn_unusual_ids(row, histogram) == []
     histogram[[11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90]] = 0
-    assert "unused numbers never occur" in suspicions(row, histogram)[0]
-    assert suspicions(row, np.zeros(65_536)) == []
+    assert "unused numbers never occur" in warn_unusual_ids(row, histogram)[0]
+    assert warn_unusual_ids(row, np.zeros(65_536)) == []
 
 
 @pytest.mark.parametrize("name", ["coco_stuff164k", "coco_object", "context59", "context459"])
-def test_row_69_a_permuted_list_of_names_is_caught_before_converting(name, tmp_path):
+def test_a_permuted_list_of_names_is_caught_before_converting(name, tmp_path):
     row = BENCHMARKS[name]
     write_benchmark(name, tmp_path)
     path = tmp_path / row.root / "labels.txt"

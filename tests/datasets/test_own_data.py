@@ -1,4 +1,4 @@
-"""The recipe for one's own data in docs/data.md, on drawn pictures."""
+"""The recipe for one's own data in docs/data.md, on drawn images."""
 
 import re
 from pathlib import Path
@@ -25,13 +25,13 @@ def recipe(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (HOME / "docs" / "data.md").read_text(), re.S)
     (text,) = [block for block in blocks if "BaseSegDataset" in block]
     (tmp_path / "own.py").write_text(text.replace('"configs/', f'"{HOME}/configs/'))
-    for folder in ("pictures", "labels"):
+    for folder in ("images", "labels"):
         (tmp_path / "my_data" / folder).mkdir(parents=True)
     (tmp_path / "my_data" / "classes.txt").write_text("sky\ngrass; lawn\nroad\n")
     for seed in range(2):
         scene = draw_scene(seed, SIZE)
         ids = np.where(scene.labels < 3, scene.labels, 255).astype(np.uint8)
-        Image.fromarray(scene.image).save(tmp_path / "my_data" / "pictures" / f"{seed}.jpg")
+        Image.fromarray(scene.image).save(tmp_path / "my_data" / "images" / f"{seed}.jpg")
         Image.fromarray(ids).save(tmp_path / "my_data" / "labels" / f"{seed}.png")
     monkeypatch.chdir(tmp_path)
     init_default_scope("mmseg")
@@ -49,7 +49,7 @@ def test_the_recipe_reads_ones_own_data(recipe):
     assert recipe.model.type == "OpenVocabSegmentor"
 
 
-def test_row_64_the_recipe_refuses_ids_that_no_class_has(recipe):
+def test_the_recipe_refuses_ids_that_no_class_has(recipe):
     Image.new("L", SIZE[::-1], 3).save("my_data/labels/0.png")
     with pytest.raises(DatasetError, match=r"3 \(1536 px\).*0 to 2, or 255"):
         DATASETS.build(recipe.test_dataloader.dataset)[0]

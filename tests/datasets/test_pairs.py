@@ -1,4 +1,4 @@
-"""Pictures and label maps are matched by name, and what lacks the other is named (row 63)."""
+"""Images and label maps are matched by name, and what lacks the other is named (row 63)."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from ovseg.prompts.vocabulary import Vocabulary
 SUFFIXES = (".jpg", "_ids.png")
 
 
-def fill(root, pictures, labels, split=None):
-    for name in pictures:
+def fill(root, images, labels, split=None):
+    for name in images:
         path = root / "img" / f"{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -33,11 +33,11 @@ def test_names_match_in_subfolders_too(tmp_path):
     pairs.require(tmp_path)
 
 
-def test_row_63_what_lacks_its_partner_is_listed(tmp_path):
+def test_what_lacks_its_partner_is_listed(tmp_path):
     pairs = fill(tmp_path, ["a", "b", "c"], ["b", "d"])
-    assert (pairs.no_labels, pairs.no_picture, pairs.missing) == (("a", "c"), ("d",), 3)
+    assert (pairs.no_labels, pairs.no_image, pairs.missing) == (("a", "c"), ("d",), 3)
     with pytest.raises(
-        DatasetError, match=r"2 without a label map: a, c; 1 without a picture: d.*--allow-missing"
+        DatasetError, match=r"2 without a label map: a, c; 1 without an image: d.*--allow-missing"
     ):
         pairs.require(tmp_path)
     pairs.require(tmp_path, allow_missing=True)
@@ -49,7 +49,7 @@ def test_a_split_decides_which_names_count(tmp_path):
     assert pairs.absent == ("lost",)
     assert pairs.repeated == ("b",)
     assert pairs.problems() == [
-        "1 listed, but neither picture nor label map is there: lost",
+        "1 listed, but neither image nor label map is there: lost",
         "1 listed more than once: b",
     ]
 
@@ -64,11 +64,11 @@ def test_a_split_that_is_not_there_or_empty_is_named(tmp_path):
 
 def test_nothing_complete_is_refused_even_when_missing_is_allowed(tmp_path):
     pairs = fill(tmp_path, ["a"], ["b"])
-    with pytest.raises(DatasetError, match="no picture with a label map"):
+    with pytest.raises(DatasetError, match="no image with a label map"):
         pairs.require(tmp_path, allow_missing=True)
 
 
-def test_row_69_a_permuted_order_of_classes_is_caught():
+def test_a_permuted_order_of_classes_is_caught():
     classes = Vocabulary.builtin("coco_stuff164k").classes
     check_class_order(classes, [name.upper() for name in classes])
     swapped = list(classes)
@@ -89,7 +89,7 @@ def test_other_words_for_a_class_are_no_other_order():
 
 
 @pytest.mark.parametrize("kind", ["ADE20KDataset", "CityscapesDataset", "PascalVOC21Dataset"])
-def test_row_73_a_missing_root_names_the_variable_the_flag_and_the_command(kind, tmp_path):
+def test_a_missing_root_names_the_variable_the_flag_and_the_command(kind, tmp_path):
     require_root(kind, tmp_path)
     with pytest.raises(DatasetError) as caught:
         require_root(kind, tmp_path / "lost")

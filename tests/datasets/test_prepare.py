@@ -60,7 +60,7 @@ def test_the_manifest_says_what_is_there(tmp_path):
     write_benchmark("voc21", tmp_path)
     result = prepare(BENCHMARKS["voc21"], tmp_path)
     content = json.loads(result.manifest.read_text())
-    assert (content["benchmark"], content["pictures"]) == ("voc21", 3)
+    assert (content["benchmark"], content["images"]) == ("voc21", 3)
     assert (content["official"], content["partial"]) == ([1449], True)
     assert "called partial" in " ".join(result.lines())
 
@@ -75,7 +75,7 @@ def test_a_newer_source_is_converted_again(tmp_path):
     assert np.unique(made).tolist() == [13]
 
 
-def test_row_63_missing_label_maps_are_refused_unless_allowed(tmp_path):
+def test_missing_label_maps_are_refused_unless_allowed(tmp_path):
     write_benchmark("voc20", tmp_path)
     min((tmp_path / "VOCdevkit/VOC2012/SegmentationClass").glob("*.png")).unlink()
     with pytest.raises(DatasetError, match="1 without a label map: 2007_000000"):
@@ -85,7 +85,7 @@ def test_row_63_missing_label_maps_are_refused_unless_allowed(tmp_path):
     assert json.loads(result.manifest.read_text())["without_label_map"] == ["2007_000000"]
 
 
-def test_row_73_what_is_not_there_is_told(tmp_path):
+def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(DatasetError, match=r"VOC2012: .*ovseg prepare voc20.*OVSEG_DATA"):
         prepare(BENCHMARKS["voc20"], tmp_path)
 
@@ -128,14 +128,14 @@ def test_a_mat_file_without_the_variable_is_named(tmp_path, capsys):
     assert "cannot be read as .mat" in capsys.readouterr().err
 
 
-def test_large_ade847_pictures_are_shrunk_with_their_label_maps(tmp_path):
+def test_large_ade847_images_are_shrunk_with_their_label_maps(tmp_path):
     write_benchmark("ade847", tmp_path, count=1, size=(48, 64))
-    picture = min(tmp_path.rglob("*.jpg"))
-    Image.new("RGB", (1280, 640), (9, 90, 200)).save(picture)
+    image = min(tmp_path.rglob("*.jpg"))
+    Image.new("RGB", (1280, 640), (9, 90, 200)).save(image)
     coded = np.zeros((640, 1280, 3), dtype=np.uint8)
     coded[:, :640] = divmod(source_ids()[5], 256)[0] * 10, source_ids()[5] % 256, 1
     coded[:, 640:] = divmod(source_ids()[846], 256)[0] * 10 + 3, source_ids()[846] % 256, 2
-    Image.fromarray(coded).save(picture.with_name(f"{picture.stem}_seg.png"))
+    Image.fromarray(coded).save(image.with_name(f"{image.stem}_seg.png"))
     prepare(BENCHMARKS["ade847"], tmp_path)
     root = tmp_path / "ade/ADE20K_2021_17_01"
     assert Image.open(min((root / "images_detectron2").rglob("*.jpg"))).size == (1024, 512)

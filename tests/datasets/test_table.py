@@ -20,9 +20,9 @@ def test_every_method_has_a_list_of_the_right_length(name):
     labels = Vocabulary.builtin(name).classes
     assert len(labels) == benchmark.num_classes
     for method in head_methods():
-        words = Vocabulary.builtin(benchmark.vocabulary(method))
-        assert len(words) == benchmark.num_classes
-        assert (words.background == 0) == benchmark.background
+        vocabulary = Vocabulary.builtin(benchmark.vocabulary(method))
+        assert len(vocabulary) == benchmark.num_classes
+        assert (vocabulary.background == 0) == benchmark.background
 
 
 def test_methods_ask_their_own_lists():

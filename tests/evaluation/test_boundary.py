@@ -17,7 +17,7 @@ def blobs(seed, classes, size=(60, 80)):
 
 
 def eroded_away(mask, distance):
-    """The paper's definition: a mask less its erosion, the outside of the picture being outside."""
+    """The paper's definition: a mask less its erosion, the outside of the image being outside."""
     padded = np.pad(mask.astype(np.uint8), 1)
     inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=distance)
     return mask & ~inner[1:-1, 1:-1].astype(bool)

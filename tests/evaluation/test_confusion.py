@@ -26,11 +26,11 @@ def test_ignored_pixels_never_count():
     assert area_counts(np.array([[0, 1], [0, 0]]), label, 2).tolist() == [[1, 0], [2, 0], [1, 1]]
 
 
-def test_pictures_add_up():
+def test_images_add_up():
     counts = IoUCounts(3)
     counts.update(np.array([[0, 1]]), np.array([[0, 0]]))
     counts.update(np.array([[1, 1]]), np.array([[1, 0]]))
-    assert counts.pictures == 2
+    assert counts.images == 2
     assert counts.iou()[:2].tolist() == pytest.approx([1 / 3, 1 / 3])
     assert counts.accuracy() == pytest.approx(50)
 

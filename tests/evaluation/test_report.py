@@ -15,7 +15,7 @@ AREAS = np.array([[1, 0, 0], [2, 1, 0], [3, 0, 0]])
 def result():
     return {
         "name": "drawn",
-        "pictures": 2,
+        "images": 2,
         "missing": 1,
         "vocabulary": {"name": "x"},
         "vocabulary_hash": "abc",
@@ -44,7 +44,7 @@ def test_the_table_tells_what_was_counted(result):
     assert lines[1].split() == ["sky", "25.00", "33.33"]
     assert lines[3].split() == ["sand", "-", "-"]
     assert "2 of 3 classes counted" in lines[-2]
-    assert "2 pictures (1 left out" in lines[-2]
+    assert "2 images (1 left out" in lines[-2]
     assert "abc" in lines[-1]
     assert "def" in lines[-1]
 

@@ -9,7 +9,7 @@ from ovseg.evaluation.scores import class_accuracy, class_iou, mean_percent, sum
 
 
 def random_maps(seed, classes, absent=(), size=(40, 50), ignore=255):
-    """Maps in which `absent` classes are never labelled, but may be predicted."""
+    """Maps in which `absent` classes are never labeled, but may be predicted."""
     rng = np.random.default_rng(seed)
     present = [c for c in range(classes) if c not in absent]
     label = rng.choice(present, size)
@@ -21,11 +21,11 @@ def random_maps(seed, classes, absent=(), size=(40, 50), ignore=255):
 def test_a_class_without_pixels_is_left_out_and_the_number_of_the_others_told():
     areas = area_counts(np.array([[0, 0, 1, 2]]), np.array([[0, 1, 1, 1]]), 5)
     figures = summary(areas)
-    # IoU by hand: 1/2, 1/3, 0 (predicted, never labelled), undefined twice.
+    # IoU by hand: 1/2, 1/3, 0 (predicted, never labeled), undefined twice.
     assert figures["mIoU"] == pytest.approx(100 * (1 / 2 + 1 / 3 + 0) / 3, abs=1e-12)
-    assert figures["mIoU_labelled_classes"] == pytest.approx(100 * (1 / 2 + 1 / 3) / 2, abs=1e-12)
+    assert figures["mIoU_labeled_classes"] == pytest.approx(100 * (1 / 2 + 1 / 3) / 2, abs=1e-12)
     assert figures["classes_counted"] == 3
-    assert figures["classes_labelled"] == 2
+    assert figures["classes_labeled"] == 2
     assert figures["zero_iou_rate"] == pytest.approx(100 / 3)
     assert figures["aAcc"] == pytest.approx(50)
     assert figures["mAcc"] == pytest.approx(100 * (1 + 1 / 3) / 2)
@@ -64,12 +64,12 @@ def detectron2(matrix, strict):
     """Plain loops for the rule of detectron2's evaluator of semantic segmentation."""
     ious, accuracies, weighted, counted = [], [], 0.0, 0
     for c in range(len(matrix)):
-        right, labelled, predicted = matrix[c, c], matrix[c].sum(), matrix[:, c].sum()
-        counted += (labelled + predicted > 0) if strict else (labelled > 0)
-        if labelled > 0:
-            ious.append(right / (labelled + predicted - right))
-            accuracies.append(right / labelled)
-            weighted += ious[-1] * labelled / matrix.sum()
+        right, labeled, predicted = matrix[c, c], matrix[c].sum(), matrix[:, c].sum()
+        counted += (labeled + predicted > 0) if strict else (labeled > 0)
+        if labeled > 0:
+            ious.append(right / (labeled + predicted - right))
+            accuracies.append(right / labeled)
+            weighted += ious[-1] * labeled / matrix.sum()
     return 100 * sum(ious) / counted, 100 * weighted, 100 * sum(accuracies) / len(accuracies)
 
 
@@ -82,7 +82,7 @@ def test_both_means_of_detectron2(seed):
     loose, *_ = detectron2(matrix, strict=False)
     assert loose > strict + 1
     assert figures["mIoU"] == pytest.approx(strict, abs=1e-9)
-    assert figures["mIoU_labelled_classes"] == pytest.approx(loose, abs=1e-9)
+    assert figures["mIoU_labeled_classes"] == pytest.approx(loose, abs=1e-9)
     assert figures["fwIoU"] == pytest.approx(weighted, abs=1e-9)
     assert figures["mAcc"] == pytest.approx(accuracy, abs=1e-9)
 

@@ -18,7 +18,7 @@ RESULT = {
     "mAcc": 60.0,
     "zero_iou_rate": 5.0,
     "classes_counted": 20,
-    "pictures": 1449,
+    "images": 1449,
     "vocabulary": {"name": "voc20_maskclip"},
     "vocabulary_hash": "abcdef123456",
     "weights_hash": "fedcba654321",
@@ -33,8 +33,8 @@ def test_the_published_figure_stands_beside_a_whole_result():
     assert row["zero-IoU classes"] == "5.0 % of 20"
 
 
-def test_row_72_a_partial_result_is_not_set_against_a_published_figure():
-    name = "partial: 3 pictures of Pascal VOC 2012 (20 objects), which has 1449"
+def test_a_partial_result_is_not_set_against_a_published_figure():
+    name = "partial: 3 images of Pascal VOC 2012 (20 objects), which has 1449"
     (row,) = table_rows([{**RESULT, "partial": True, "name": name}])
     assert (row["published"], row["difference"]) == ("", "")
     assert row["data"] == name

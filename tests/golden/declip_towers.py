@@ -30,7 +30,7 @@ def eva_encoder(folder: Path) -> ClipEncoder:
 
 
 def siglip_encoder(folder: Path) -> ClipEncoder:
-    """SigLIP picture tower alone; the weights carry Hugging Face's names."""
+    """SigLIP image encoder alone; the weights carry Hugging Face's names."""
     given = json.loads((folder / "siglip_config.json").read_text())
     options = {
         "img_size": given["image_size"],

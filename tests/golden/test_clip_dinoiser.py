@@ -53,7 +53,7 @@ def words(count: int, background: bool) -> Vocabulary:
     return Vocabulary.from_names(["background", *names[1:]] if background else names)
 
 
-def options_of(name: str) -> dict[str, object]:
+def to_config(name: str) -> dict[str, object]:
     """Options of the head that an array's name states: probs, probs_bg_delta0.6, ..."""
     stated = dict(re.findall(r"_(delta|gamma)_?(none|[\d.]+)", name))
     return {key: None if value == "none" else float(value) for key, value in stated.items()}
@@ -65,10 +65,10 @@ def check_probabilities(path: Path, mode: str) -> None:
     assert names
     images, text = case["image"], case["text"]
     for name in names:
-        model = head(path.parent, mode, **options_of(name))
+        model = head(path.parent, mode, **to_config(name))
         vocabulary = words(len(text), background="_bg" in name)
-        trunk = clip.trunk(images, model.capture)
-        close(model.patch_scores(clip, trunk, text, vocabulary), case[name], PROBS)
+        backbone_tokens = clip.run_backbone(images, model.return_intermediates)
+        close(model.patch_scores(clip, backbone_tokens, text, vocabulary), case[name], PROBS)
         for image, expected in zip(images, case[name], strict=True):
             grid = whole(tuple(image.shape[1:]))
             scores = model(clip, image, grid, text, vocabulary=vocabulary)
@@ -79,11 +79,13 @@ def check_probabilities(path: Path, mode: str) -> None:
 @torch.inference_mode()
 def test_trained(path: Path) -> None:
     case, clip, model = tensors(path), encoder(path.parent, None), head(path.parent)
-    trunk = clip.trunk(case["image"], model.capture)
-    inner = model.inner(clip, trunk, clip.readout(trunk, "value").features)
+    backbone_tokens = clip.run_backbone(case["image"], model.return_intermediates)
+    inner = model.intermediate_map(
+        clip, backbone_tokens, clip.dense_features(backbone_tokens, "value").features
+    )
     close(model.background_logits(inner), case["bkg_logits"], FEATURES)
     close(affinity(model.obj_proj(inner)), case["corrs"], EXACT)
-    pooled, seen = model.look(clip, trunk, foreground=True)
+    pooled, seen = model.pooled_features(clip, backbone_tokens, foreground=True)
     close(pooled, case["pooled"], FEATURES)
     assert torch.equal(seen, case["bkg_logits"] > 0)
     close(cosines(pooled, case["text"]), case["cosine"], EXACT)
@@ -94,7 +96,7 @@ def test_trained(path: Path) -> None:
 @torch.inference_mode()
 def test_direct(path: Path) -> None:
     case, clip, model = tensors(path), encoder(path.parent, None), head(path.parent, "direct")
-    pooled, seen = model.look(clip, clip.trunk(case["image"]), foreground=True)
+    pooled, seen = model.pooled_features(clip, clip.run_backbone(case["image"]), foreground=True)
     close(pooled, case["pooled"], FEATURES)
     assert torch.equal(seen, case["found_resized"] > 0.5)
     check_probabilities(path, "direct")
@@ -107,7 +109,7 @@ def pipeline_of(case: dict[str, Tensor], folder: Path, mode: str) -> Pipeline:
         mode=mode.partition("_")[0], crop_size=crop, stride=stride, short_side=None, window_batch=2
     )
     pipeline = Pipeline(encoder(folder, None), head(folder), settings=settings, cache_dir=None)
-    pipeline.text = lambda vocabulary: case["text"]
+    pipeline.text_embeddings = lambda vocabulary: case["text"]
     return pipeline
 
 

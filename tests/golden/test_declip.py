@@ -36,9 +36,9 @@ ENCODERS = {"eva": eva_encoder, "siglip": siglip_encoder, "vit": vit_encoder}
 @cache
 @torch.inference_mode(False)
 def encoder(folder: Path, name: str, pad: str = "before") -> ClipEncoder:
-    """An encoder of the family whose pictures are normalised already."""
+    """An encoder of the family whose images are normalized already."""
     clip = ENCODERS[name](folder)
-    clip.pad = pad
+    clip.pad_mode = pad
     clip.mean.zero_()
     clip.std.fill_(1)
     return clip
@@ -50,7 +50,7 @@ def test_pooling(path: Path) -> None:
     _, name, mode = path.stem.split("_")
     case, clip = tensors(path), encoder(path.parent, name)
     scale = "sqrt_d" if name == "vit" else "none"
-    dense = content(clip.tower, clip.trunk(case["image"]), mode, scale)
+    dense = content(clip.tower, clip.run_backbone(case["image"]), mode, scale)
     close(dense, case["dense"], "dense")
     counts = case["counts"].tolist()
     boxes, masks = case["boxes"].split(counts), case["masks"].split(counts)
@@ -66,7 +66,7 @@ def test_pooling_of_siglip(path: Path) -> None:
     case, clip = tensors(path), encoder(path.parent, "siglip")
     for name in [name for name in case if name.startswith("roi_")]:
         size = name.removeprefix("roi_")
-        dense = content(clip.tower, clip.trunk(case[f"image_{size}"]), "qq")
+        dense = content(clip.tower, clip.run_backbone(case[f"image_{size}"]), "qq")
         boxes = case[f"boxes_{size}"].split([1, len(case[name]) - 1])
         close(roi_grid(dense, boxes, 1).flatten(1), case[name], name)
 
@@ -122,7 +122,7 @@ def test_words(path: Path) -> None:
 
 
 def windows_of(case: dict[str, Tensor]) -> WindowGrid:
-    """The windows of a case, as ours lie over such a picture."""
+    """The windows of a case, as ours lie over such an image."""
     crop, stride = (2 * (int(case[name]),) for name in ("crop", "stride"))
     return slide(tuple(case["image"].shape[2:]), crop, stride)
 
@@ -139,16 +139,16 @@ def test_windows_to_labels(path: Path) -> None:
         attn_scale="sqrt_d" if stated["scaled"] else "none",
         temperature=float(case["logit_scale"]),
     )
-    query_class, threshold = case["query_idx"].tolist(), float(case["prob_thd"])
+    prompt_class, threshold = case["query_idx"].tolist(), float(case["prob_thd"])
     scores = head(clip, case["image"][0], grid, case["query_features"])
-    options = {"temperature": head.temperature, "align": "around"}
+    options = {"temperature": head.temperature, "cell_alignment": "around"}
     probabilities = maps(
-        scores, grid, size, range(len(case["probs"])), query_class=query_class, **options
+        scores, grid, size, range(len(case["probs"])), prompt_class=prompt_class, **options
     )
     close(probabilities, case["probs"], "probs")
-    every = maps(scores, grid, size, range(len(query_class)), **options)
+    every = maps(scores, grid, size, range(len(prompt_class)), **options)
     close(every, (case["logits"][0] * head.temperature).softmax(0), "logits")
-    found = decode(scores, grid, size, query_class=query_class, threshold=threshold, **options)
+    found = decode(scores, grid, size, prompt_class=prompt_class, threshold=threshold, **options)
     unsure = (case["margin"] < 1e-3) | ((case["probs"].amax(0) - threshold).abs() < 1e-4)
     same = torch.from_numpy(found.labels).long() == case["pred"]
     assert bool((same | unsure).all())

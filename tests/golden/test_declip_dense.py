@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ovseg.models.clip import ClipEncoder
-from ovseg.models.image_encoder import Trunk
+from ovseg.models.image_encoder import BackboneTokens
 from ovseg.models.last_block import split_heads
 from ovseg.models.position_embedding import resize_positions
 from tests.golden.conftest import cases, load_npz
@@ -31,15 +31,17 @@ def close(actual: torch.Tensor, expected: torch.Tensor, name: str) -> None:
     torch.testing.assert_close(actual, expected, msg=lambda text: f"{name}: {text}", **TOLERANCE)
 
 
-def trunk_with_entry(encoder: ClipEncoder, image: torch.Tensor) -> tuple[torch.Tensor, Trunk]:
-    """What enters the first block, and the trunk."""
+def trunk_with_entry(
+    encoder: ClipEncoder, image: torch.Tensor
+) -> tuple[torch.Tensor, BackboneTokens]:
+    """What enters the first block, and the backbone."""
     visual = encoder.model.visual
     blocks = visual.trunk.blocks if hasattr(visual, "trunk") else visual.transformer.resblocks
     seen = []
     hook = blocks[0].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    trunk = encoder.tower.trunk(image)
+    backbone_tokens = encoder.tower.run_backbone(image)
     hook.remove()
-    return seen[0], trunk
+    return seen[0], backbone_tokens
 
 
 def check_inner(encoder: ClipEncoder, case: dict[str, torch.Tensor]) -> None:
@@ -73,26 +75,30 @@ def check_inner(encoder: ClipEncoder, case: dict[str, torch.Tensor]) -> None:
 @torch.inference_mode()
 def test_vit(path: Path) -> None:
     encoder, case = vit(path.parent), tensors(path)
-    trunk = encoder.tower.trunk(case["image"])
+    backbone_tokens = encoder.tower.run_backbone(case["image"])
     check_inner(encoder, case)
     for name, expected in case.items():
         kind, _, mode = name.partition("_")
         if kind == "dense":
-            dense = encoder.readout(trunk, READOUT.get(mode, mode))
+            dense = encoder.dense_features(backbone_tokens, READOUT.get(mode, mode))
             close(normalize(dense.features, dim=1), expected, name)
         elif kind == "last" and mode in ("csa", "qq", "kk", "maskclip"):
-            close(encoder.tower.mixed(trunk, READOUT.get(mode, mode)), expected, name)
+            close(
+                encoder.tower.attended_tokens(backbone_tokens, READOUT.get(mode, mode)),
+                expected,
+                name,
+            )
 
 
 @pytest.mark.parametrize("path", cases("declip", "eva_dense_*"))
 @torch.inference_mode()
 def test_eva(path: Path) -> None:
     encoder, case = eva(path.parent), tensors(path)
-    trunk = encoder.tower.trunk(case["image"])
+    backbone_tokens = encoder.tower.run_backbone(case["image"])
     check_inner(encoder, case)
     if "rope_cos" in case:
         expected = torch.cat([case["rope_sin"], case["rope_cos"]], dim=1)
-        close(encoder.tower.last.rotary(trunk.grid), expected, "rope")
+        close(encoder.tower.last.rotary(backbone_tokens.grid), expected, "rope")
     for name, expected in case.items():
         kind, *rest = name.split("_")
         if kind not in ("dense", "last") or rest == ["norm1"]:
@@ -100,9 +106,13 @@ def test_eva(path: Path) -> None:
         mode, scale = READOUT.get(rest[0], rest[0]), SCALES.get(rest[-1].removesuffix("_l2"))
         scale = "none" if "unscaled" in rest else scale or "sqrt_d"
         if kind == "last":
-            close(encoder.tower.mixed(trunk, mode, attn_scale=scale), expected, name)
+            close(
+                encoder.tower.attended_tokens(backbone_tokens, mode, attn_scale=scale),
+                expected,
+                name,
+            )
             continue
-        features = encoder.readout(trunk, mode, attn_scale=scale).features
+        features = encoder.dense_features(backbone_tokens, mode, attn_scale=scale).features
         close(normalize(features, dim=1) if rest[-1] == "l2" else features, expected, name)
 
 
@@ -111,9 +121,11 @@ def test_eva(path: Path) -> None:
 def test_siglip(path: Path) -> None:
     encoder, case = siglip(path.parent), tensors(path)
     for size in [name.removeprefix("image_") for name in case if name.startswith("image_")]:
-        trunk = encoder.tower.trunk(case[f"image_{size}"])
-        dense = encoder.readout(trunk, "qq")
+        backbone_tokens = encoder.tower.run_backbone(case[f"image_{size}"])
+        dense = encoder.dense_features(backbone_tokens, "qq")
         close(dense.features.flatten(2).mT, case[f"dense_{size}"], f"dense_{size}")
-        close(encoder.tower.heads_of(trunk, "q"), case[f"context_{size}"], f"context_{size}")
-        if trunk.grid == encoder.tower.native_grid:
-            close(encoder.tower.pooled(trunk), case["pooled"], "pooled")
+        close(
+            encoder.tower.heads_of(backbone_tokens, "q"), case[f"context_{size}"], f"context_{size}"
+        )
+        if backbone_tokens.grid == encoder.tower.native_grid:
+            close(encoder.tower.pooled(backbone_tokens), case["pooled"], "pooled")

@@ -30,7 +30,7 @@ from ovseg.training.declip import (
     content_loss,
     context_affinity,
     context_loss,
-    parameter_groups,
+    declip_parameter_groups,
     rate_factor,
 )
 from ovseg.training.declip_recipe import DeclipRecipe
@@ -88,18 +88,18 @@ def test_item(path: Path) -> None:
     imagenet = resolve_normalization("imagenet", {})
     norms = {"image": (mean, std), "proxy": [torch.tensor(v).view(3, 1, 1) for v in imagenet]}
     for index, (name, seed) in enumerate(zip(about["files"], about["seeds"], strict=True)):
-        picture = Image.open(path.parent / "images" / name).convert("RGB")
+        image = Image.open(path.parent / "images" / name).convert("RGB")
         for kind, side in seen.items():
-            square = torch.from_numpy(letterbox(picture, side)).permute(2, 0, 1) / 255
+            square = torch.from_numpy(letterbox(image, side)).permute(2, 0, 1) / 255
             close((square - norms[kind][0]) / norms[kind][1], case[f"{kind}_{index}"], PIXELS)
         random.seed(seed)
         boxes = sample_grid(about["max_split"], about["max_boxes"])
-        boxes = boxes * torch.tensor(picture.size * 2)
+        boxes = boxes * torch.tensor(image.size * 2)
         expected = case[f"boxes_{index}"]
         kept = expected[:, 4] > 0
-        close(in_frame(boxes, picture.size[::-1]), expected[kept, :4])
-        cut = enlarge(boxes, about.get("crop_scale", 1.0), picture.size[::-1])
-        crops = crop_regions(picture, cut, about["crop_size"]) / 255
+        close(in_frame(boxes, image.size[::-1]), expected[kept, :4])
+        cut = enlarge(boxes, about.get("crop_scale", 1.0), image.size[::-1])
+        crops = crop_regions(image, cut, about["crop_size"]) / 255
         close((crops - mean) / std, case[f"crops_{index}"], PIXELS)
 
 
@@ -136,7 +136,7 @@ def test_schedule(path: Path) -> None:
 
 
 class GivenFeatures(torch.nn.Module):
-    """A teacher whose features are those of the case, whatever the pictures."""
+    """A teacher whose features are those of the case, whatever the images."""
 
     def __init__(self, features: Tensor) -> None:
         super().__init__()
@@ -147,14 +147,14 @@ class GivenFeatures(torch.nn.Module):
 
 
 def samples_of(case: dict[str, Tensor], clip: ClipEncoder) -> list[SimpleNamespace]:
-    """The regions of a batch as a data set gives them; the pictures are normalised in the file."""
+    """The regions of a batch as a data set gives them; the images are normalized in the file."""
     found = []
     for boxes, crops in zip(case["normed_boxes"], case["image_crops"], strict=True):
         kept = boxes[:, 4] > 0
         pixels = (crops[kept] * clip.std + clip.mean) * 255
-        picture = torch.zeros(3, 8, 8)
+        image = torch.zeros(3, 8, 8)
         found.append(
-            SimpleNamespace(boxes=boxes[kept, :4], crops=pixels, vfm_picture=picture, img_path="")
+            SimpleNamespace(boxes=boxes[kept, :4], crops=pixels, vfm_image=image, img_path="")
         )
     return found
 
@@ -181,7 +181,7 @@ def test_steps_and_averaged_weights(path: Path) -> None:
 
     trained = {name: p for name, p in clip.model.named_parameters() if p.requires_grad}
     assert trained.keys() == public(about["trainable"]).keys()
-    groups = parameter_groups(clip.model, about["wd"])
+    groups = declip_parameter_groups(clip.model, about["wd"])
     plain = {id(p) for p in groups[0]["params"]}
     assert {n for n, p in trained.items() if id(p) in plain} == public(about["no_decay"]).keys()
     optimizer = torch.optim.AdamW(
@@ -211,7 +211,7 @@ def test_steps_and_averaged_weights(path: Path) -> None:
         for name, loss in recipe.losses(clip, head, images, samples).items():
             assert loss.item() == pytest.approx(about["after"][name], abs=1e-4)
         boxes = [sample.boxes for sample in samples]
-        dense = decoupled(clip.tower, clip.trunk(images), mode, head.attn_scale).content
+        dense = decoupled(clip.tower, clip.run_backbone(images), mode, head.attn_scale).content
         close(roi_pool(dense, boxes), case["student_roi_after"])
     state = clip.model.state_dict()
     released = recipe.release({f"backbone.clip.model.{k}": v for k, v in state.items()})
@@ -221,7 +221,7 @@ def test_steps_and_averaged_weights(path: Path) -> None:
             assert norm == pytest.approx(about[expected][own], rel=1e-4, abs=1e-4)
     clip.model.load_state_dict(released)
     with torch.no_grad():
-        dense = decoupled(clip.tower, clip.trunk(images[:1]), mode, head.attn_scale).content
+        dense = decoupled(clip.tower, clip.run_backbone(images[:1]), mode, head.attn_scale).content
     close(dense, case["ensemble_dense"])
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
-from ovseg.heads.affinity import affinity, cut_below, weighted_pool
+from ovseg.heads.affinity import affinity, affinity_pool, cut_below
 from ovseg.models.dino import DinoEncoder, build_dino
 from ovseg.models.found import FoundEncoder, build_found, coarse_background
 from tests.golden.conftest import cases
@@ -33,7 +33,7 @@ def found(folder: Path) -> FoundEncoder:
 
 
 def padded(case: dict[str, Tensor], folder: Path) -> Tensor:
-    """Pictures as the head hands them to the other towers: full patches of CLIP."""
+    """Images as the head hands them to the other towers: full patches of CLIP."""
     patch = json.loads((folder / "tiny_clip.json").read_text())["vision_cfg"]["patch_size"]
     height, width = case["image"].shape[-2:]
     return pad(case["image"], (0, -width % patch, 0, -height % patch))
@@ -81,5 +81,5 @@ def test_weighted_pool(path: Path) -> None:
     assert names
     for number in names:
         stored = case[f"corrs{number}"]
-        pooled = weighted_pool(case[f"feats{number}"], stored.flatten(2), tuple(stored.shape[2:]))
+        pooled = affinity_pool(case[f"feats{number}"], stored.flatten(2), tuple(stored.shape[2:]))
         close(pooled, case[f"out{number}"], EXACT)

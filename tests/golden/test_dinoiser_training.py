@@ -14,9 +14,9 @@ from ovseg.training.dinoiser import (
     affinity_prediction,
     affinity_target,
     dinoiser_losses,
+    dinoiser_parameter_groups,
     foreground_target,
     milestone_factor,
-    parameter_groups,
 )
 from tests.golden.conftest import cases
 from tests.golden.test_dinoiser_towers import EXACT, FAMILY, dino, found
@@ -48,8 +48,8 @@ def milestone_of(case: dict[str, Tensor]) -> int:
 @torch.no_grad()
 def inputs(images: Tensor, folder: Path) -> tuple[Tensor, Tensor, Tensor]:
     """(inner map of CLIP, affinity target, foreground target) of a batch in [0, 1]."""
-    trunk = encoder(folder, None).trunk(images, ["ln_2@-3"])
-    inner = trunk.captured["ln_2@-3"][:, 1:].transpose(1, 2).unflatten(2, trunk.grid)
+    trunk = encoder(folder, None).run_backbone(images, ["ln_2@-3"])
+    inner = trunk.intermediates["ln_2@-3"][:, 1:].transpose(1, 2).unflatten(2, trunk.grid)
     foreground = found(folder).foreground(images, trunk.grid)
     return inner, affinity_target(dino(folder)(images, "v")), foreground_target(foreground)
 
@@ -57,7 +57,7 @@ def inputs(images: Tensor, folder: Path) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("path", cases(FAMILY, "cd_train"))
 def test_steps(path: Path) -> None:
     case, head = tensors(path), convolutions(path.parent)
-    optimizer = torch.optim.AdamW(parameter_groups(head))
+    optimizer = torch.optim.AdamW(dinoiser_parameter_groups(head))
     milestone = milestone_of(case)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: milestone_factor(step, milestone)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.windows import whole
-from ovseg.masks.crops import Regions, binarise, cut_regions, expand_boxes, keep_flags, mask_boxes
+from ovseg.masks.crops import MaskCrops, binarize, cut_regions, expand_boxes, keep_flags, mask_boxes
 from ovseg.masks.mask_prompts import class_features, region_side
 from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
 from ovseg.models.clip import ClipEncoder, build_clip
@@ -40,11 +40,11 @@ def close(actual: Tensor, expected: object, tolerance: dict[str, float]) -> None
     torch.testing.assert_close(actual, torch.as_tensor(expected), **tolerance)
 
 
-def regions_of(case: dict, side: int) -> tuple[Tensor, Tensor, Tensor, Regions]:
+def regions_of(case: dict, side: int) -> tuple[Tensor, Tensor, Tensor, MaskCrops]:
     """Flags, boxes, crops and regions of a case; pixels in [0, 1]."""
     image = torch.from_numpy(case["image"]).permute(2, 0, 1).float() / 255
     prob = torch.from_numpy(case["masks"])
-    hard = binarise(prob, float(case["mask_thr"]))
+    hard = binarize(prob, float(case["mask_thr"]))
     valid = hard.flatten(1).any(1)
     boxes = mask_boxes(hard[valid])
     crops = expand_boxes(boxes, float(case["expand_ratio"]), tuple(image.shape[1:]))
@@ -78,9 +78,9 @@ def test_regions(path: Path) -> None:
     assert torch.equal(boxes, torch.from_numpy(case["boxes"]).long())
     assert torch.equal(crops, torch.from_numpy(case["crops"]))
     close(255 * regions.pixels[..., ::7, ::7], case["unnorm_s7"], SCALED)
-    normalised = clip.pad_and_normalize(regions.pixels)
-    close(normalised[..., ::7, ::7], case["regions_s7"], FEATURES)
-    close(normalised[0, :, ::2, ::2], case["region0_s2"], FEATURES)
+    normalized = clip.pad_and_normalize(regions.pixels)
+    close(normalized[..., ::7, ::7], case["regions_s7"], FEATURES)
+    close(normalized[0, :, ::2, ::2], case["region0_s2"], FEATURES)
     close(regions.masks, torch.from_numpy(case["region_masks"]).float(), FEATURES)
     flags = keep_flags(regions.masks, clip.patch_size)
     assert torch.equal(flags, torch.from_numpy(case["patch_keep"]).bool())
@@ -122,11 +122,11 @@ def test_region_embeddings(path: Path) -> None:
 class Stored(Proposer):
     """Proposes what a case has."""
 
-    def __init__(self, case: dict, text: Tensor) -> None:
+    def __init__(self, case: dict, text_embeddings: Tensor) -> None:
         super().__init__()
         self.logits = torch.from_numpy(case["mask_logits"])
         embed = functional.normalize(torch.from_numpy(case["query_embed"]), dim=1)
-        self.class_logits = 100 * embed @ text.T
+        self.class_logits = 100 * embed @ text_embeddings.T
 
     def propose(self, request: ProposalRequest) -> MaskProposals:
         padded = [4 * side for side in self.logits.shape[1:]]
@@ -161,7 +161,7 @@ def test_fusion(path: Path, run: str) -> None:
 
     options = {"weight": setting("weight"), **RUNS[run]}
     head = MaskAdaptedClip(
-        {"type": "GivenProposer"},
+        {"type": "PrecomputedMaskProposer"},
         prompts=False,
         mask_threshold=setting("thr"),
         fill=setting("fill"),
@@ -174,7 +174,7 @@ def test_fusion(path: Path, run: str) -> None:
     scores = head(clip, image, whole(tuple(image.shape[1:])), text, batch=4)
 
     def painted(size: tuple[int, int]) -> Tensor:
-        return maps(scores, whole(size), size, range(len(names)), kind="probs")
+        return maps(scores, whole(size), size, range(len(names)), score_type="probs")
 
     found = head.source.propose(ProposalRequest(image, text, clip, None))
     if run == "main":
@@ -185,10 +185,10 @@ def test_fusion(path: Path, run: str) -> None:
     else:
         close(painted(out_size)[:, ::3, ::3], case[f"{run}_semseg_s3"], FEATURES)
     if f"{run}_valid" in case:
-        valid = binarise(found.prob, head.mask_threshold).flatten(1).any(1)
+        valid = binarize(found.prob, head.mask_threshold).flatten(1).any(1)
         assert torch.equal(valid, torch.from_numpy(case[f"{run}_valid"]))
     if f"{run}_clip_logits" in case:
         features = head.region_features(clip, image, found.prob[valid])
         close(100 * features @ rows.T, case[f"{run}_clip_logits"], SCALED)
-    labels = decode(scores, whole(out_size), out_size, kind="probs").labels
+    labels = decode(scores, whole(out_size), out_size, score_type="probs").labels
     assert (labels != case[f"{run}_labels"]).mean() <= 0.001

@@ -124,7 +124,7 @@ def schedule(config: Config, wrapper: OptimWrapper, warmup: int, total: int) -> 
     ]
 
 
-def optimiser(name: str, model: ClipContrastiveModel, first_rate: Tensor) -> tuple:
+def optimizer(name: str, model: ClipContrastiveModel, first_rate: Tensor) -> tuple:
     """AdamW and the schedulers of one of our configurations, with the reference run's base rate."""
     config = Config.fromfile(CONFIGS / name)
     config.optim_wrapper.optimizer.lr = float(first_rate) * config.param_scheduler[0].end
@@ -174,7 +174,7 @@ def test_prompt_steps(path: Path) -> None:
     assert {names.get(name, name) for name in found} == set(load_npz(path)["trainable"])
     clip, prompts = model.adaptation.clip, model.adaptation.mask_embedding
     assert torch.equal(clip.tokenize(batch["title"]), tokens)
-    wrapper, schedulers = optimiser(PROMPTS, model, case["lr"][0])
+    wrapper, schedulers = optimizer(PROMPTS, model, case["lr"][0])
     for step in range(len(case["loss"])):
         close(torch.tensor(rate_of(wrapper)), case["lr"][step], GRADIENTS)
         close(clip.model.logit_scale.exp(), case["scale"][step], FEATURES)
@@ -199,7 +199,7 @@ def test_full_steps(path: Path) -> None:
     case, names = tensors(path), load_npz(path)
     batch, _ = batch_of(path.parent / "train_mask_prompt.npz")
     model = adapted_clip(path.parent, "tower")
-    wrapper, schedulers = optimiser(FULL, model, case["lr"][0])
+    wrapper, schedulers = optimizer(FULL, model, case["lr"][0])
     found = trained_names(model)
     check_decay(found, wrapper, names)
     start = {name: parameter.detach().clone() for name, parameter in found.items()}
@@ -237,7 +237,7 @@ def check_decay(
 
 
 @pytest.mark.parametrize("path", cases(FAMILY, "train_misc"))
-def test_schedule_and_blank_colour(path: Path) -> None:
+def test_schedule_and_blank_color(path: Path) -> None:
     case = load_npz(path)
     for name in ("crop", "resized"):
         assert np.array_equal(kept_pixels(case[f"{name}_u8"]), case[f"{name}_mask"].astype(bool))

@@ -25,11 +25,11 @@ def encoder(folder: Path, variant: str | None) -> ClipEncoder:
     files = (folder / "tiny_clip.json", folder / "tiny_clip.safetensors")
     if variant is None:
         return build_clip(*files)
-    return build_clip(*files, normalization="imagenet", pad="after", **VARIANTS[variant])
+    return build_clip(*files, normalization="imagenet", pad_mode="after", **VARIANTS[variant])
 
 
 def in_unit_range(case: dict[str, Tensor], clip: ClipEncoder) -> Tensor:
-    """Pictures in [0, 1] of a case whose `image` is normalised."""
+    """Images in [0, 1] of a case whose `image` is normalized."""
     return case["image"] * clip.std + clip.mean
 
 
@@ -46,16 +46,16 @@ def close(actual: Tensor, expected: Tensor, tolerance: dict[str, float]) -> None
 @torch.inference_mode()
 def test_maskclip_dense(path: Path, variant: str) -> None:
     case, clip = tensors(path), encoder(path.parent, variant)
-    trunk = clip.trunk(in_unit_range(case, clip))
-    dense = clip.readout(trunk, "value", keys=True)
+    backbone_tokens = clip.run_backbone(in_unit_range(case, clip))
+    dense = clip.dense_features(backbone_tokens, "value", keys=True)
     last = clip.tower.last
-    queries = last.keys_out(last.query(last.norm(trunk.tokens[:, 1:])))
+    queries = last.project_keys(last.query(last.norm(backbone_tokens.tokens[:, 1:])))
     found = {
         "v": dense.tokens,
         "k": dense.keys,
         "q": queries,
         "feat": dense.features,
-        "x_last": clip.readout(trunk, "vanilla").tokens,
+        "x_last": clip.dense_features(backbone_tokens, "vanilla").tokens,
     }
     for name, actual in found.items():
         if name + variant in case:
@@ -72,9 +72,9 @@ def test_clip_dinoiser_maskclip(path: Path) -> None:
     close(padded * clip.std + clip.mean, case["image_padded"], {"atol": 1e-6, "rtol": 0.0})
     assert padded.shape[-2] - height < clip.patch_size
     assert padded.shape[-1] - width < clip.patch_size
-    trunk = clip.trunk(images)
-    dense = clip.readout(trunk, "value")
-    close(trunk.tokens, case["last_block_input"], FEATURES)
+    backbone_tokens = clip.run_backbone(images)
+    dense = clip.dense_features(backbone_tokens, "value")
+    close(backbone_tokens.tokens, case["last_block_input"], FEATURES)
     close(dense.tokens, case["v"], FEATURES)
     close(dense.features, case["feat"], FEATURES)
     unit = normalize(dense.features, dim=1, eps=0)
@@ -86,5 +86,5 @@ def test_clip_dinoiser_maskclip(path: Path) -> None:
 @torch.inference_mode()
 def test_clip_dinoiser_inner_tokens(path: Path) -> None:
     case, clip = tensors(path), encoder(path.parent, None)
-    trunk = clip.trunk(case["image"], capture=["ln_2@-3"])
-    close(trunk.captured["ln_2@-3"], case["clip_inter"], FEATURES)
+    backbone_tokens = clip.run_backbone(case["image"], return_intermediates=["ln_2@-3"])
+    close(backbone_tokens.intermediates["ln_2@-3"], case["clip_inter"], FEATURES)

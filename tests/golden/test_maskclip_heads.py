@@ -60,7 +60,7 @@ def test_logits_of_patches(path: Path, head: str, variant: str) -> None:
         return
     images, text = in_unit_range(case, clip), case["text"]
     model = MaskClip(**HEADS[head])
-    actual = model.patch_scores(clip, clip.trunk(images), text)
+    actual = model.patch_scores(clip, clip.run_backbone(images), text)
     close(actual, case[name], tolerance(HEADS[head]))
     for image, expected in zip(images, case[name], strict=True):
         found = model(clip, image, whole(tuple(image.shape[1:])), text)
@@ -75,7 +75,7 @@ def test_key_smoothing_and_prompt_denoising(path: Path) -> None:
     for name in names:
         smoothing, denoising = map(float, re.findall(r"[\d.]+", name))
         head = MaskClip(key_smoothing=smoothing, prompt_denoising=denoising)
-        close(head.finish(case["logits"], case["key"]), case[name], REFINED)
+        close(head.forward_residual_mlp(case["logits"], case["key"]), case[name], REFINED)
 
 
 def pool_of(case: dict[str, Tensor]) -> AttentionPoolBlock:
@@ -94,8 +94,8 @@ def test_resnet_head(path: Path) -> None:
     case = tensors(path)
     block, tokens, grid = pool_of(case), with_mean(case["x"]), tuple(case["x"].shape[2:])
 
-    def features(readout: str) -> Tensor:
-        mixed = read_last_block(block, tokens, grid, readout)[:, 1:]
+    def features(attention_mode: str) -> Tensor:
+        mixed = read_last_block(block, tokens, grid, attention_mode)[:, 1:]
         return mixed.transpose(1, 2).unflatten(2, grid)
 
     keys = projected_keys(block, tokens, prefix=1)
@@ -109,8 +109,8 @@ def test_resnet_head(path: Path) -> None:
 @torch.inference_mode()
 def test_probabilities_of_patches(path: Path) -> None:
     case, clip = tensors(path), encoder(path.parent, None)
-    head, text = MaskClip(kind="probs", temperature=100.0), case["text"]
-    close(head.patch_scores(clip, clip.trunk(case["image"]), text), case["probs"], PROBS)
+    head, text = MaskClip(score_type="probs", temperature=100.0), case["text"]
+    close(head.patch_scores(clip, clip.run_backbone(case["image"]), text), case["probs"], PROBS)
     image = case["image"][0]
     found = head(clip, image, whole(tuple(image.shape[1:])), text)
     close(found.chunk(0, len(text)), case["probs"][0], PROBS)
@@ -119,7 +119,7 @@ def test_probabilities_of_patches(path: Path) -> None:
 @pytest.mark.parametrize("head", ["", "_kspd"])
 @pytest.mark.parametrize("path", cases("maskclip_dinoiser", "mc_pipeline*"))
 @torch.inference_mode()
-def test_from_picture_to_labels(path: Path, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_image_to_labels(path: Path, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
     case, clip = tensors(path), encoder(path.parent, "")
     short_side, long_side = sorted(case["img_scale"].tolist())
     pipeline = Pipeline(
@@ -128,8 +128,8 @@ def test_from_picture_to_labels(path: Path, head: str, monkeypatch: pytest.Monke
         settings=InferenceSettings(short_side=short_side, long_side=long_side),
         cache_dir=None,
     )
-    monkeypatch.setattr(pipeline, "text", lambda vocabulary: case["text"])
-    words = Vocabulary.from_names([f"class {i}" for i in range(len(case["text"]))])
+    monkeypatch.setattr(pipeline, "text_embeddings", lambda vocabulary: case["text"])
+    parsed_vocabulary = Vocabulary.from_names([f"class {i}" for i in range(len(case["text"]))])
 
     prepared = pipeline.prepare(case["picture"].numpy())
     close(
@@ -140,15 +140,19 @@ def test_from_picture_to_labels(path: Path, head: str, monkeypatch: pytest.Monke
 
     size = tuple(case["pred"].shape)
     image = case["input"][0] * clip.std + clip.mean
-    probabilities = pipeline.probabilities(image, words, size)
+    probabilities = pipeline.probabilities(image, parsed_vocabulary, size)
     close(probabilities[SAMPLED], case[f"softmax{head}"][0], REFINED)
-    found = pipeline.predict(image, words, size)
+    found = pipeline.predict(image, parsed_vocabulary, size)
     sure = case[f"margin{head}"] > 10 * tolerance(HEADS[head])["atol"]
     assert torch.equal(torch.from_numpy(found.labels)[sure], case[f"pred{head}"][sure])
     close(torch.from_numpy(found.scores), probabilities.amax(0), COSINES)
     window = whole(tuple(image.shape[1:]))
     grid = pipeline.head(clip, image, window, case["text"])
-    close(grid.chunk(0, len(words)), case[f"grid_logits{head}"][0], tolerance(HEADS[head]))
-    lifted = DenseScores(grid.chunk(0, len(words)) + 1)  # maps of probabilities are not negative
-    logits = maps(lifted, window, size, range(len(words)), kind="probs") - 1
+    close(
+        grid.chunk(0, len(parsed_vocabulary)), case[f"grid_logits{head}"][0], tolerance(HEADS[head])
+    )
+    lifted = DenseScores(
+        grid.chunk(0, len(parsed_vocabulary)) + 1
+    )  # maps of probabilities are not negative
+    logits = maps(lifted, window, size, range(len(parsed_vocabulary)), score_type="probs") - 1
     close(logits[SAMPLED], case[f"seg_logits{head}"][0], tolerance(HEADS[head]))

@@ -99,7 +99,7 @@ def student(path: Path, case: dict[str, Tensor], setting: str) -> MaskClipPlus:
     model.teacher = Pipeline(clip, MaskClip(**options), settings=settings, cache_dir=None)
     head.text_embeddings.copy_(case["text"])
     mean, std = clip.mean, clip.std
-    model.unnormalise = lambda inputs: inputs * std + mean
+    model.denormalize = lambda inputs: inputs * std + mean
     return model.train()
 
 
@@ -152,8 +152,8 @@ def check_distillation(
     close(model.decode_head.classify(features), wanted["logits"], LOSSES)
     clip = model.teacher.clip
     with torch.no_grad():
-        trunk = clip.trunk(model.unnormalise(case["image"]))
-    seen = model.teacher.head.patch_features(clip, trunk)
+        backbone_tokens = clip.run_backbone(model.denormalize(case["image"]))
+    seen = model.teacher.head.patch_features(clip, backbone_tokens)
     loss = distillation_loss(features, seen, labels)
     close(loss, wanted["loss_distill"][0], LOSSES)
     loss.backward()

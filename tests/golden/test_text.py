@@ -67,10 +67,10 @@ def test_trident(path: Path) -> None:
     case, arrays = json.loads((path / "case.json").read_text()), load_npz(path / "stages.npz")
     clip = encoder(path.parent / "weights" / f"clip_{case['clip']}.json")
     for name, expected in case["lists"].items():
-        words = Vocabulary.from_file(path / f"{name}.txt")
-        assert list(words.queries) == expected["words"]
-        assert list(words.query_class) == expected["idx"] == arrays[f"{name}_idx"].tolist()
-        check(clip, "imagenet80", list(words.queries), arrays[f"{name}_features"])
+        vocabulary = Vocabulary.from_file(path / f"{name}.txt")
+        assert list(vocabulary.prompts) == expected["words"]
+        assert list(vocabulary.prompt_class) == expected["idx"] == arrays[f"{name}_idx"].tolist()
+        check(clip, "imagenet80", list(vocabulary.prompts), arrays[f"{name}_features"])
 
 
 @pytest.mark.parametrize("path", cases("trident", "text*"))

@@ -1,4 +1,4 @@
-"""Trident's stages, from the picture's size to labels, against the reference's arrays."""
+"""Trident's stages, from the image's size to labels, against the reference's arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ovseg.heads.affinity import affinity
 from ovseg.heads.proxy import mean_cosine, proxy_attention, proxy_logits
 from ovseg.heads.sam_correlation import SamCorrelation
 from ovseg.heads.splice import fitted_size, splice, to_patches
-from ovseg.inference.decode import PictureMaps
+from ovseg.inference.decode import ImageMaps
 from ovseg.inference.scores import CosineScores
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import slide, whole
@@ -65,7 +65,7 @@ def chains(*, pamr_too: bool = True) -> list[Path]:
 
 
 def dino_normalization() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """DINO's (mean, std) of windows that were normalised by `ROUNDED` and brought back exactly."""
+    """DINO's (mean, std) of windows that were normalized by `ROUNDED` and brought back exactly."""
     clip, imagenet = (resolve_normalization(name, {}) for name in ("clip", "imagenet"))
     stretched = [rounded / exact for rounded, exact in zip(ROUNDED[1], clip[1], strict=True)]
     mean = [
@@ -132,7 +132,7 @@ class Chain:
         return self.pipeline.clip.patch_size
 
     @cached_property
-    def picture(self) -> np.ndarray:
+    def image_np(self) -> np.ndarray:
         return np.array(Image.open(self.path / "image.png").convert("RGB"))
 
     @cached_property
@@ -140,28 +140,30 @@ class Chain:
         return Vocabulary.from_file(self.path / "classes.txt")
 
     @cached_property
-    def image(self) -> Tensor:
+    def image_tensor(self) -> Tensor:
         crop = self.pipeline.settings.crop_size
-        resized = self.pipeline.prepare(self.picture)
-        return self.pipeline.head.fit(self.pipeline.clip, resized, crop)
+        resized = self.pipeline.prepare(self.image_np)
+        return self.pipeline.head.resize_input(self.pipeline.clip, resized, crop)
 
     @cached_property
     def grid(self) -> object:
-        return self.pipeline.settings.windows(tuple(self.image.shape[1:]))
+        return self.pipeline.settings.windows(tuple(self.image_tensor.shape[1:]))
 
     @cached_property
     def windows(self) -> Tensor:
         boxes = self.grid.boxes()
-        return torch.stack([self.image[:, top:end, left:right] for top, left, end, right in boxes])
+        return torch.stack(
+            [self.image_tensor[:, top:end, left:right] for top, left, end, right in boxes]
+        )
 
     @cached_property
     def seen(self) -> Tensor:
-        return self.pipeline.head.look(self.windows)
+        return self.pipeline.head.dino_features(self.windows)
 
     @cached_property
     def maps(self) -> Tensor:
         pipeline = self.pipeline
-        return pipeline.head.window_features(pipeline.clip, self.image, self.grid, batch=2)
+        return pipeline.head.window_features(pipeline.clip, self.image_tensor, self.grid, batch=2)
 
     @cached_property
     def canvas(self) -> Tensor:
@@ -169,24 +171,24 @@ class Chain:
 
     @property
     def cuts(self) -> list[int]:
-        """Columns at which SAM's picture is cut in two, or none."""
-        width = stretch(self.picture, self.patch).shape[1]
+        """Columns at which SAM's image is cut in two, or none."""
+        width = stretch(self.image_np, self.patch).shape[1]
         return [width // 2] if self.pipeline.head.sam_tiles == 2 else []
 
-    def sam_input(self, picture: np.ndarray) -> Tensor:
-        """SAM's input (3, h, w) uint8 of a picture, without padding."""
+    def sam_input(self, image: np.ndarray) -> Tensor:
+        """SAM's input (3, h, w) uint8 of an image, without padding."""
         sam = self.pipeline.head.sam_tower
-        ready = sam.prepare(picture)
+        ready = sam.prepare(image)
         pixels = ready.pixels[0] * sam.model.pixel_std + sam.model.pixel_mean
         return pixels[:, : ready.scaled[0], : ready.scaled[1]].round().byte()
 
     @cached_property
-    def views(self) -> list:
-        return self.pipeline.head.views(self.picture, self.patch)
+    def sam_features(self) -> list:
+        return self.pipeline.head.sam_features(self.image_np, self.patch)
 
     @cached_property
     def aggregated(self) -> Tensor:
-        return self.pipeline.head.aggregate(self.canvas, self.views)
+        return self.pipeline.head.aggregate(self.canvas, self.sam_features)
 
     def check(self, stage: str, ours: Tensor, part: str = "", rows: str = "") -> None:
         """Compare with every stored array of a stage, cut as its name says.
@@ -194,7 +196,7 @@ class Chain:
         Args:
             stage: name of the arrays, before what tells how they are cut.
             ours: the whole.
-            part: number of the part of the picture, for two SAM tiles.
+            part: number of the part of the image, for two SAM tiles.
             rows: name of the array that tells the sampled rows; these are on axis -2.
         """
         for name, expected in self.arrays.items():
@@ -254,12 +256,12 @@ def tokens(maps: Tensor) -> Tensor:
 
 @CHAINS
 @torch.no_grad()
-def test_picture_and_windows(path: Path) -> None:
+def test_image_and_windows(path: Path) -> None:
     run = chain(path)
     clip, dino = run.pipeline.clip, run.pipeline.head.dino_tower
-    resized = (run.pipeline.prepare(run.picture) * 255).round().byte()
+    resized = (run.pipeline.prepare(run.image_np) * 255).round().byte()
     run.check("resized_bgr_u8", resized.flip(0))
-    run.check("prepared", ((run.image - clip.mean) / clip.std)[None])
+    run.check("prepared", ((run.image_tensor - clip.mean) / clip.std)[None])
     boxes = [[top, left, end, right] for top, left, end, right in run.grid.boxes()]
     run.check("win_boxes_patch", torch.tensor(boxes) // run.patch)
     run.check("win_grid", torch.tensor([len(run.grid.tops), len(run.grid.lefts)]))
@@ -276,8 +278,10 @@ def test_window_features(path: Path) -> None:
         if name in run.arrays:  # with the class token in front, which nobody reads
             run.arrays[name] = run.arrays[name][:, -run.seen.shape[2] * run.seen.shape[3] :]
     run.check("dino_tokens", tokens(run.seen))
-    trunk = clip.trunk(run.windows)
-    run.check("clip_ln1_tokens", clip.tower.last.norm(trunk.tokens[:, clip.tower.prefix :]))
+    backbone_tokens = clip.run_backbone(run.windows)
+    run.check(
+        "clip_ln1_tokens", clip.tower.last.norm(backbone_tokens.tokens[:, clip.tower.prefix :])
+    )
     mean = mean_cosine(run.seen).mean()
     run.check("proxy_scores", proxy_logits(affinity(run.seen), mean, head.beta, head.gamma))
     run.check("proxy_attn", proxy_attention(run.seen, mean, head.beta, head.gamma))
@@ -294,11 +298,11 @@ def test_window_features(path: Path) -> None:
 def test_sam(path: Path) -> None:
     run = chain(path)
     head = run.pipeline.head
-    pictures = np.split(stretch(run.picture, run.patch), run.cuts, axis=1)
-    for index, (view, picture) in enumerate(zip(run.views, pictures, strict=True)):
-        part = str(index) if len(run.views) > 1 else ""
-        run.check("sam_picture", torch.from_numpy(picture).permute(2, 0, 1), part)
-        run.check("sam_input_u8", run.sam_input(picture), part)
+    images = np.split(stretch(run.image_np, run.patch), run.cuts, axis=1)
+    for index, (view, image) in enumerate(zip(run.sam_features, images, strict=True)):
+        part = str(index) if len(run.sam_features) > 1 else ""
+        run.check("sam_picture", torch.from_numpy(image).permute(2, 0, 1), part)
+        run.check("sam_input_u8", run.sam_input(image), part)
         run.check("sam_original_size", torch.tensor(view.size), part)
         run.check("sam_input_size", torch.tensor(view.scaled), part)
         run.check("sam_valid", torch.tensor(view.valid), part)
@@ -319,19 +323,19 @@ def test_sam(path: Path) -> None:
 def test_scores(path: Path) -> None:
     run = chain(path)
     clip, head, vocabulary = run.pipeline.clip, run.pipeline.head, run.words
-    text = run.pipeline.text(vocabulary)
-    run.check("query_features", text)
-    run.check("query_idx", torch.tensor(vocabulary.query_class))
-    if len(run.views) == 1:
+    text_embeddings = run.pipeline.text_embeddings(vocabulary)
+    run.check("query_features", text_embeddings)
+    run.check("query_idx", torch.tensor(vocabulary.prompt_class))
+    if len(run.sam_features) == 1:
         resized = interpolate(run.canvas[None], run.aggregated.shape[1:], mode="bilinear")
         run.check("spliced_resized", resized)
     mixed = tokens(run.aggregated[None])
     run.check("aggregated", mixed if "aggregated" in run.arrays else mixed[0], rows="token_rows")
     features = head.project(clip, run.aggregated[None])
     run.check("clip_features", tokens(features)[0], rows="token_rows")
-    cosines = torch.einsum("qe,behw->bqhw", text, normalize(features, dim=1))
+    cosines = torch.einsum("qe,behw->bqhw", text_embeddings, normalize(features, dim=1))
     run.check("logits_grid", cosines[0])
-    run.check("logits", interpolate(cosines, run.picture.shape[:2], mode="bilinear")[0])
+    run.check("logits", interpolate(cosines, run.image_np.shape[:2], mode="bilinear")[0])
 
 
 @pytest.mark.parametrize("path", chains(pamr_too=False))
@@ -339,11 +343,11 @@ def test_scores(path: Path) -> None:
 def test_labels(path: Path) -> None:
     run = chain(path)
     coarse = "coarse_pred" in run.arrays
-    size, pipeline = run.picture.shape[:2], run.pipeline
-    image = pipeline.prepare(run.picture)
-    probabilities = pipeline.probabilities(image, run.words, size, run.picture)
+    size, pipeline = run.image_np.shape[:2], run.pipeline
+    image = pipeline.prepare(run.image_np)
+    probabilities = pipeline.probabilities(image, run.words, size, run.image_np)
     run.check("coarse_prob" if coarse else "final_scores", probabilities)
-    labels = pipeline(run.picture, run.words).labels
+    labels = pipeline(run.image_np, run.words).labels
     expected = run.arrays["coarse_pred" if coarse else "final_pred"]
     assert (labels == expected).mean() >= 0.999
 
@@ -351,20 +355,20 @@ def test_labels(path: Path) -> None:
 @pytest.mark.parametrize("path", cases(FAMILY, "*pamr*"))
 @torch.no_grad()
 def test_pamr(path: Path) -> None:
-    """Cosines of all queries are sharpened with the resized picture, before the softmax."""
+    """Cosines of all queries are sharpened with the resized image, before the softmax."""
     run = chain(path)
-    options, clip, size = run.case["options"], run.pipeline.clip, run.picture.shape[:2]
-    image = run.pipeline.prepare(run.picture)
+    options, clip, size = run.case["options"], run.pipeline.clip, run.image_np.shape[:2]
+    image = run.pipeline.prepare(run.image_np)
     image = interpolate(image[None], size, mode="bilinear")[0]
     run.check("pamr_image", (image - clip.mean) / clip.std)
     features = run.pipeline.head.project(clip, run.aggregated[None])
-    scores = CosineScores(features[0], run.pipeline.text(run.words))
-    cosines = PictureMaps(scores, whole(size), size).before_softmax(0, scores.queries)
+    scores = CosineScores(features[0], run.pipeline.text_embeddings(run.words))
+    cosines = ImageMaps(scores, whole(size), size).before_softmax(0, scores.prompts)
     dilations = options.get("pamr_stride", (8, 16))
     sharp = pamr(image, cosines, options["pamr_steps"], dilations)
     run.check("pamr_logits", sharp)
     final = (run.pipeline.head.temperature * sharp).softmax(0)
-    if scores.queries == len(run.words.classes):
+    if scores.prompts == len(run.words.classes):
         run.check("final_scores", final)
         expected = torch.from_numpy(run.arrays["final_pred"]).long()
         assert (final.argmax(0) == expected).float().mean() >= 0.999

@@ -82,12 +82,12 @@ def run(path: Path) -> SimpleNamespace:
         side_multiple=options["clip_stride"],
         **{name: options[name] for name in DEFAULTS},
     )
-    picture = cv2.cvtColor(cv2.imread(str(path / "image.png")), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(cv2.imread(str(path / "image.png")), cv2.COLOR_BGR2RGB)
     prob = torch.from_numpy(case["prob"])
     coarse = case["coarse_pred"]
     scores = np.take_along_axis(case["prob"], coarse[None].astype(int), 0)[0]
     decoded = Decoded(coarse, scores)
-    features = refiner.sam.encode(picture, options["clip_stride"])
+    features = refiner.sam.encode(image, options["clip_stride"])
     prompts, masks = refiner._prompts(decoded, prob.__getitem__)
     answers = list(ask(refiner.sam, features, prompts, masks, "height"))
     return SimpleNamespace(
@@ -97,7 +97,7 @@ def run(path: Path) -> SimpleNamespace:
         features=features,
         low=torch.cat([low for _, low, _ in answers]),
         quality=torch.cat([quality for *_, quality in answers]),
-        final=refiner.refine(picture, decoded, prob.__getitem__),
+        final=refiner.refine(image, decoded, prob.__getitem__),
     )
 
 
@@ -147,8 +147,8 @@ def test_whole_chain(path: Path) -> None:
         plain.clip, plain.head, refiner=refiner, settings=plain.settings, cache_dir=None
     )
     assert refined.refiner.sam is plain.head.sam_tower
-    coarse = plain(chain.picture, chain.words)
+    coarse = plain(chain.image_np, chain.words)
     assert (coarse.labels == chain.arrays["coarse_pred"]).mean() >= 0.999
-    ours = refined(chain.picture, chain.words)
+    ours = refined(chain.image_np, chain.words)
     # A cosine on a threshold of the correlation may flip with 64 x 64 patches.
     check_result(coarse, ours, chain.arrays, chain.case["keep_sub"], 1e-3)

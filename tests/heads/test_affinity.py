@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ovseg.heads.affinity import affinity, cut_below, weighted_pool
+from ovseg.heads.affinity import affinity, affinity_pool, cut_below
 
 
 def test_affinity_is_the_cosine_of_pairs() -> None:
@@ -35,15 +35,15 @@ def test_pool_takes_weighted_means() -> None:
     features = torch.tensor([[[[2.0, 6.0]]]])
     weights = torch.tensor([[[1.0, 1.0], [0.0, 0.5]]])
     torch.testing.assert_close(
-        weighted_pool(features, weights, (1, 2)), torch.tensor([[[[4.0, 6.0]]]]), atol=2e-5, rtol=0
+        affinity_pool(features, weights, (1, 2)), torch.tensor([[[[4.0, 6.0]]]]), atol=2e-5, rtol=0
     )
 
 
-def test_pool_gives_zero_without_neighbours() -> None:
-    pooled = weighted_pool(torch.ones(1, 3, 1, 2), torch.zeros(1, 2, 2), (1, 2))
+def test_pool_gives_zero_without_neighbors() -> None:
+    pooled = affinity_pool(torch.ones(1, 3, 1, 2), torch.zeros(1, 2, 2), (1, 2))
     assert torch.equal(pooled, torch.zeros(1, 3, 1, 2))
 
 
 def test_pool_resizes_features_of_another_grid() -> None:
-    pooled = weighted_pool(torch.ones(1, 3, 2, 2), torch.eye(12)[None], (3, 4))
+    pooled = affinity_pool(torch.ones(1, 3, 2, 2), torch.eye(12)[None], (3, 4))
     torch.testing.assert_close(pooled, torch.ones(1, 3, 3, 4), atol=1e-5, rtol=0)

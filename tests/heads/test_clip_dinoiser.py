@@ -19,7 +19,7 @@ TOWERS = {
     "dino": {"model": DINO, "pretrained": None},
     "found": {"model": {**DINO, "patch_size": 4}, "pretrained": None},
 }
-WORDS = Vocabulary.parse("cat, background: wall; floor, dog")
+CLASS_NAMES = Vocabulary.parse("cat, background: wall; floor, dog")
 RELEASED = {
     "obj_proj.weight": (256, 768, 3, 3),
     "obj_proj.bias": (256,),
@@ -56,30 +56,30 @@ def final(clip, **options):
 
 
 def scores(head, clip, images, text, vocabulary=None):
-    trunk = clip.trunk(images, head.capture)
-    return head.patch_scores(clip, trunk, text, vocabulary)
+    backbone_tokens = clip.run_backbone(images, head.return_intermediates)
+    return head.patch_scores(clip, backbone_tokens, text, vocabulary)
 
 
 @pytest.mark.parametrize("make", [trained, direct, final])
 @torch.inference_mode()
-def test_a_picture_is_scored_alike_alone_and_in_a_batch(clip, text, make):
+def test_an_image_is_scored_alike_alone_and_in_a_batch(clip, text, make):
     head, images = make(clip), torch.rand(3, 3, 40, 57)
-    together = scores(head, clip, images, text, WORDS)
+    together = scores(head, clip, images, text, CLASS_NAMES)
     rows, columns = -(-40 // clip.patch_size), -(-57 // clip.patch_size)
     assert together.shape == (3, 4, rows, columns)
     for image, expected in zip(images, together, strict=True):
-        alone = scores(head, clip, image[None], text, WORDS)[0]
+        alone = scores(head, clip, image[None], text, CLASS_NAMES)[0]
         torch.testing.assert_close(alone, expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("make", [trained, direct])
 @torch.inference_mode()
-def test_windows_are_pictures_of_their_own(clip, text, make):
+def test_windows_are_images_of_their_own(clip, text, make):
     head, image = make(clip, delta=1.0), torch.rand(3, 48, 64)
     grid = slide((48, 64), (32, 32), (16, 16))
-    found = head(clip, image, grid, text, 4, WORDS).chunk(0, 4)
+    found = head(clip, image, grid, text, 4, CLASS_NAMES).chunk(0, 4)
     crops = torch.stack([image[:, y:bottom, x:right] for y, x, bottom, right in grid.boxes()])
-    expected = scores(head, clip, crops, text, WORDS)
+    expected = scores(head, clip, crops, text, CLASS_NAMES)
     side = expected.shape[2]
     torch.testing.assert_close(found[:, :side, :side], expected[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(found[:, -side:, -side:], expected[-1], atol=1e-4, rtol=0)
@@ -88,9 +88,9 @@ def test_windows_are_pictures_of_their_own(clip, text, make):
 @torch.inference_mode()
 def test_clip_runs_once_a_batch_and_leaves_no_hooks(clip, text, monkeypatch):
     head, image, calls = trained(clip), torch.rand(3, 48, 48), []
-    run = clip.tower.trunk
-    monkeypatch.setattr(clip.tower, "trunk", lambda *args: calls.append(1) or run(*args))
-    head(clip, image, slide((48, 48), (32, 32), (16, 16)), text, 2, WORDS)
+    run = clip.tower.run_backbone
+    monkeypatch.setattr(clip.tower, "run_backbone", lambda *args: calls.append(1) or run(*args))
+    head(clip, image, slide((48, 48), (32, 32), (16, 16)), text, 2, CLASS_NAMES)
     assert len(calls) == 2
     assert not any(m._forward_hooks for m in [*clip.modules(), *head.modules()])
 
@@ -108,15 +108,15 @@ def test_cleaning_gives_doubtful_patches_to_every_query_of_the_background(clip, 
     images = torch.rand(1, 3, 32, 32)
     head = trained(clip, delta=1.0, temperature=1.0)
     head.bkg_decoder.bias.fill_(-100.0)
-    cleaned = scores(head, clip, images, text, WORDS)
+    cleaned = scores(head, clip, images, text, CLASS_NAMES)
     plain = scores(head, clip, images, text)
     assert torch.equal(cleaned[:, 1:3], torch.ones_like(cleaned[:, 1:3]))
     assert torch.equal(cleaned[:, [0, 3]], plain[:, [0, 3]])
     head.bkg_decoder.bias.fill_(100.0)
-    assert torch.equal(scores(head, clip, images, text, WORDS), plain)
+    assert torch.equal(scores(head, clip, images, text, CLASS_NAMES), plain)
     head.bkg_decoder.bias.fill_(-100.0)
     head.delta = 0.0
-    assert torch.equal(scores(head, clip, images, text, WORDS), plain)
+    assert torch.equal(scores(head, clip, images, text, CLASS_NAMES), plain)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_cleaning_gives_doubtful_patches_to_every_query_of_the_background(clip, 
 )
 def test_the_data_set_rule_of_cleaning(clip, setting, vocabulary, cleans):
     head = trained(clip, clean_background=setting)
-    assert head.cleans(Vocabulary.parse(vocabulary)) is cleans
-    assert head.cleans(None) is False
+    assert head.cleans_background(Vocabulary.parse(vocabulary)) is cleans
+    assert head.cleans_background(None) is False
 
 
 def test_direct_mode_without_found_cleans_nothing(clip):
-    assert direct(clip, found=None).cleans(WORDS) is False
-    assert direct(clip).cleans(WORDS) is True
+    assert direct(clip, found=None).cleans_background(CLASS_NAMES) is False
+    assert direct(clip).cleans_background(CLASS_NAMES) is True
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -212,14 +212,14 @@ def test_wrong_settings(options, message):
 def test_an_encoder_of_another_width_is_refused(clip, text):
     with pytest.raises(ConfigError, match="in_channels"):
         ClipDinoiser(in_channels=clip.tower.width + 1).check(clip)
-    with pytest.raises(ConfigError, match=r"capture=\['ln_2@-3'\]"):
-        trained(clip).patch_features(clip, clip.trunk(torch.rand(1, 3, 32, 32)))
+    with pytest.raises(ConfigError, match=r"return_intermediates=\['ln_2@-3'\]"):
+        trained(clip).patch_features(clip, clip.run_backbone(torch.rand(1, 3, 32, 32)))
 
 
 @torch.inference_mode()
 def test_a_dino_of_finer_patches_makes_finer_cells(clip, text):
     fine = {"model": {**DINO, "patch_size": 4}, "pretrained": None}
     head, image = direct(clip, dino=fine, delta=1.0), torch.rand(3, 32, 48)
-    found = head(clip, image, whole((32, 48)), text, 1, WORDS)
+    found = head(clip, image, whole((32, 48)), text, 1, CLASS_NAMES)
     assert found.patch == 4
     assert found.shape == (8, 12)

@@ -17,7 +17,7 @@ def clip(tiny_clip_files):
 @pytest.fixture
 def trunk(clip):
     images = torch.rand(2, 3, 40, 24, generator=torch.Generator().manual_seed(2))
-    return clip.trunk(images)
+    return clip.run_backbone(images)
 
 
 @pytest.mark.parametrize("mode", SELF_PARTS)

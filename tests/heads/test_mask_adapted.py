@@ -13,7 +13,7 @@ from ovseg.models.clip import build_clip
 from ovseg.pipeline import build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 
-GIVEN = {"type": "GivenProposer"}
+GIVEN = {"type": "PrecomputedMaskProposer"}
 SIZE = (24, 40)
 
 
@@ -49,7 +49,7 @@ def head_with(proposals, **options):
 
 
 def blocks(*columns):
-    """Hard masks of columns of the picture."""
+    """Hard masks of columns of the image."""
     masks = torch.zeros(len(columns), *SIZE, dtype=torch.bool)
     for mask, (left, right) in zip(masks, columns, strict=True):
         mask[:, left:right] = True
@@ -140,9 +140,9 @@ def test_masks_add_up_where_they_overlap(clip, image, text):
 
 
 def test_what_no_mask_covers_is_background_where_there_is_one(clip, image, text):
-    words = Vocabulary.from_names(["background", "dog", "sky"])
+    vocabulary = Vocabulary.from_names(["background", "dog", "sky"])
     head = head_with(MaskProposals(blocks((0, 9))))
-    found = painted(head, clip, image, text, vocabulary=words)
+    found = painted(head, clip, image, text, vocabulary=vocabulary)
     assert (found[0, :, 9:] == 1).all()
     assert (found[:, :, :9].sum(0) - 1).abs().max() < 1e-5
 
@@ -160,21 +160,21 @@ def test_the_demo_rule_paints_the_best_mask_of_every_word_hard(clip, image, text
 def test_synonyms_share_the_mask_of_their_class(clip, image, text):
     proposals = MaskProposals(soft((0, 9), (9, 20), (20, 40)))
     head = head_with(proposals, rule="best", weight=0.0)
-    words = Vocabulary.parse("sky; heaven; air")
-    assert head.extra_queries(words) == ("others",)
-    found = painted(head, clip, image, text, vocabulary=words)
+    vocabulary = Vocabulary.parse("sky; heaven; air")
+    assert head.extra_prompts(vocabulary) == ("others",)
+    found = painted(head, clip, image, text, vocabulary=vocabulary)
     assert [bool(found[:, :, column].any()) for column in (0, 9, 20)].count(True) == 1
 
 
 def test_one_class_alone(tiny_clip_files):
     config, weights = tiny_clip_files
-    picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     for rule, weight in (("sum", 0.7), ("best", 0.0)):
         spec = {
             "backbone": {"type": "ClipBackbone", "model": str(config), "pretrained": str(weights)},
             "decode_head": {
                 "type": "MaskAdaptedClipHead",
-                "proposer": {"type": "GivenProposer"},
+                "proposer": {"type": "PrecomputedMaskProposer"},
                 "prompts": False,
                 "rule": rule,
                 "weight": weight,
@@ -183,8 +183,8 @@ def test_one_class_alone(tiny_clip_files):
             "test_cfg": {"short_side": 48},
         }
         pipeline = build_pipeline(spec, cache_dir=None)
-        pipeline.head.source.give(blocks((0, 9), (9, 20)).numpy())
-        found = pipeline(picture, "dog")
+        pipeline.head.source.set_masks(blocks((0, 9), (9, 20)).numpy())
+        found = pipeline(image, "dog")
         assert not found.labels.any()
         assert np.isfinite(found.scores).all()
         assert not found.scores[:, 22:].any()
@@ -203,7 +203,7 @@ def test_labels_are_those_of_whole_maps(clip, text, image):
     maps = nn.functional.interpolate(
         scores.chunk(0, 3)[None], out, mode="bilinear", align_corners=False
     )[0]
-    found = decode(scores, whole(out), out, kind="probs", numbers=200)
+    found = decode(scores, whole(out), out, score_type="probs", max_elements=200)
     assert (found.labels == maps.argmax(0).numpy()).mean() > 0.999
     assert np.allclose(found.scores, maps.amax(0).clamp(max=1).numpy(), atol=1e-6)
 
@@ -220,7 +220,7 @@ def test_prompts_take_part(clip, text, image):
 
 
 def test_windows_are_refused(clip, image, text):
-    with pytest.raises(ConfigError, match="sees a picture whole"):
+    with pytest.raises(ConfigError, match="sees an image whole"):
         head_with(None)(clip, image, slide(SIZE, (16, 16), (8, 8)), text)
 
 

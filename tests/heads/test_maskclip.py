@@ -11,8 +11,8 @@ from ovseg.models.clip import build_clip
 
 MODES = [
     {},
-    {"kind": "probs", "temperature": 30.0},
-    {"readout": "csa"},
+    {"score_type": "probs", "temperature": 30.0},
+    {"attention_mode": "csa"},
     {"prompt_denoising": 0.3},
     {"key_smoothing": 1.0},
 ]
@@ -32,7 +32,7 @@ def text(clip):
 @pytest.mark.parametrize("options", MODES)
 @pytest.mark.parametrize("batch", [1, 4])
 @torch.inference_mode()
-def test_a_picture_is_scored_window_by_window(clip, text, options, batch):
+def test_an_image_is_scored_window_by_window(clip, text, options, batch):
     torch.manual_seed(0)
     head, image = MaskClip(**options), torch.rand(3, 40, 70)
     grid = slide((40, 70), (32, 32), (24, 24))
@@ -41,8 +41,8 @@ def test_a_picture_is_scored_window_by_window(clip, text, options, batch):
     assert found.patch == clip.patch_size
     expected = []
     for top, left, bottom, right in grid.boxes():
-        trunk = clip.trunk(image[None, :, top:bottom, left:right])
-        expected.append(head.patch_scores(clip, trunk, text))
+        backbone_tokens = clip.run_backbone(image[None, :, top:bottom, left:right])
+        expected.append(head.patch_scores(clip, backbone_tokens, text))
     joined = DenseScores.from_windows(torch.cat(expected), grid).values
     torch.testing.assert_close(found.chunk(0, 5), joined, atol=1e-5, rtol=1e-4)
 
@@ -50,7 +50,7 @@ def test_a_picture_is_scored_window_by_window(clip, text, options, batch):
 def test_only_plain_cosines_are_lazy(clip, text):
     image, grid = torch.rand(3, 32, 32), slide((32, 32), (32, 32), (32, 32))
     with torch.inference_mode():
-        assert isinstance(MaskClip(kind="probs")(clip, image, grid, text), CosineScores)
+        assert isinstance(MaskClip(score_type="probs")(clip, image, grid, text), CosineScores)
         assert isinstance(MaskClip(prompt_denoising=0.5)(clip, image, grid, text), DenseScores)
 
 
@@ -87,8 +87,8 @@ def test_smoothed_scores_have_their_own_temperature():
 @pytest.mark.parametrize(
     "options",
     [
-        {"readout": "keys"},
-        {"kind": "cosine"},
+        {"attention_mode": "keys"},
+        {"score_type": "cosine"},
         {"temperature": -1.0},
         {"temperature": float("nan")},
         {"prompt_denoising": 1.1},

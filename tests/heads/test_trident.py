@@ -1,4 +1,4 @@
-"""Trident on tiny towers: what mixes with what, odd pictures, options, errors."""
+"""Trident on tiny towers: what mixes with what, odd images, options, errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOWERS = {
 }
 TINY = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": "asset:clip_tiny"}
 SLIDE = {"mode": "slide", "crop_size": 64, "stride": 32, "short_side": None}
-WORDS = "cat, background: wall; floor, dog; puppy"
+CLASS_NAMES = "cat, background: wall; floor, dog; puppy"
 
 
 def build(precision: str = "fp32", test_cfg: dict | None = None, **options: object) -> Pipeline:
@@ -37,7 +37,7 @@ def pipeline() -> Pipeline:
     return build()
 
 
-def picture(height: int, width: int) -> np.ndarray:
+def image(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -45,49 +45,49 @@ def picture(height: int, width: int) -> np.ndarray:
 def test_any_size(pipeline: Pipeline, size: tuple[int, int]) -> None:
     if max(size) > 1000:
         pipeline = build(test_cfg={"short_side": 32, "long_side": 256})
-    found = pipeline(picture(*size), WORDS)
+    found = pipeline(image(*size), CLASS_NAMES)
     assert found.labels.shape == size
     assert np.isfinite(found.scores).all()
 
 
 @pytest.mark.parametrize("value", [0, 127, 255])
-def test_an_even_picture_is_finite(pipeline: Pipeline, value: int) -> None:
-    found = pipeline(np.full((70, 90, 3), value, np.uint8), WORDS)
+def test_an_even_image_is_finite(pipeline: Pipeline, value: int) -> None:
+    found = pipeline(np.full((70, 90, 3), value, np.uint8), CLASS_NAMES)
     assert np.isfinite(found.scores).all()
 
 
-@pytest.mark.parametrize("words", ["cat", WORDS])
+@pytest.mark.parametrize("words", ["cat", CLASS_NAMES])
 def test_one_class_and_synonyms_anywhere(pipeline: Pipeline, words: str) -> None:
-    found = pipeline(picture(70, 90), words)
-    image = pipeline.prepare(picture(70, 90))
-    maps = pipeline.probabilities(image, words, (70, 90), picture(70, 90))
+    found = pipeline(image(70, 90), words)
+    image_tensor = pipeline.prepare(image(70, 90))
+    maps = pipeline.probabilities(image_tensor, words, (70, 90), image(70, 90))
     assert len(maps) == words.count(",") + 1
     torch.testing.assert_close(torch.from_numpy(found.scores), maps.amax(0))
     assert np.array_equal(found.labels, maps.argmax(0).numpy())
 
 
-def test_sam_sees_the_picture_itself(pipeline: Pipeline) -> None:
-    """Not the resized one; arrays and the pipeline's own picture agree."""
-    seen = picture(80, 96)
-    image = pipeline.prepare(seen)
-    own = pipeline.predict(image, WORDS, (80, 96), picture=seen).scores
-    assert np.array_equal(own, pipeline(seen, WORDS).scores)
-    assert np.array_equal(own, pipeline.predict(image, WORDS, (80, 96)).scores)
-    other = pipeline.predict(image, WORDS, (80, 96), picture=seen[::-1].copy()).scores
+def test_sam_sees_the_image_itself(pipeline: Pipeline) -> None:
+    """Not the resized one; arrays and the pipeline's own image agree."""
+    seen = image(80, 96)
+    image_tensor = pipeline.prepare(seen)
+    own = pipeline.predict(image_tensor, CLASS_NAMES, (80, 96), image_np=seen).scores
+    assert np.array_equal(own, pipeline(seen, CLASS_NAMES).scores)
+    assert np.array_equal(own, pipeline.predict(image_tensor, CLASS_NAMES, (80, 96)).scores)
+    other = pipeline.predict(image_tensor, CLASS_NAMES, (80, 96), image_np=seen[::-1].copy()).scores
     assert not np.allclose(own, other)
 
 
-def test_pictures_do_not_share_anything(pipeline: Pipeline) -> None:
-    first, second = picture(70, 90), np.full((70, 90, 3), 90, np.uint8)
-    alone = pipeline(first, WORDS).scores
-    pipeline(second, WORDS)
-    assert np.array_equal(pipeline(first, WORDS).scores, alone)
+def test_images_do_not_share_anything(pipeline: Pipeline) -> None:
+    first, second = image(70, 90), np.full((70, 90, 3), 90, np.uint8)
+    alone = pipeline(first, CLASS_NAMES).scores
+    pipeline(second, CLASS_NAMES)
+    assert np.array_equal(pipeline(first, CLASS_NAMES).scores, alone)
 
 
 def test_batches_of_windows_change_nothing() -> None:
     """The mean cosine is that of all windows together."""
     some, one = build(test_cfg={"window_batch": 8}), build(test_cfg={"window_batch": 1})
-    found = [each(picture(96, 160), WORDS).scores for each in (some, one)]
+    found = [each(image(96, 160), CLASS_NAMES).scores for each in (some, one)]
     np.testing.assert_allclose(*found, atol=1e-5)
 
 
@@ -104,25 +104,25 @@ def test_batches_of_windows_change_nothing() -> None:
     ],
 )
 def test_options_change_the_scores(pipeline: Pipeline, options: dict) -> None:
-    seen = picture(72, 109)
-    found = build(**options)(seen, WORDS).scores
+    seen = image(72, 109)
+    found = build(**options)(seen, CLASS_NAMES).scores
     assert np.isfinite(found).all()
-    assert not np.allclose(found, pipeline(seen, WORDS).scores, atol=1e-6)
+    assert not np.allclose(found, pipeline(seen, CLASS_NAMES).scores, atol=1e-6)
 
 
 def test_half_precision_is_close(pipeline: Pipeline) -> None:
     half = build("bf16")
     assert half.head.dino_tower.model.patch_embed.proj.weight.dtype == torch.bfloat16
     assert half.head.sam_tower.dtype == torch.bfloat16
-    seen = picture(72, 109)
-    full, found = pipeline(seen, WORDS), half(seen, WORDS)
+    seen = image(72, 109)
+    full, found = pipeline(seen, CLASS_NAMES), half(seen, CLASS_NAMES)
     assert np.abs(full.scores - found.scores).mean() < 0.05
 
 
 def test_one_pass_of_sam_serves_twice(pipeline: Pipeline) -> None:
-    """A refiner that asks the same encoder about the same picture finds it encoded."""
-    seen, tower = picture(72, 96), pipeline.head.sam_tower
-    pipeline(seen, WORDS)
+    """A refiner that asks the same encoder about the same image finds it encoded."""
+    seen, tower = image(72, 96), pipeline.head.sam_tower
+    pipeline(seen, CLASS_NAMES)
     assert tower.encode(seen, pipeline.clip.patch_size) is tower.encode(
         seen.copy(), pipeline.clip.patch_size
     )

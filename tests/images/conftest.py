@@ -47,9 +47,9 @@ def _tiff(
         317: (3, [2 if predictor else 1]),
         339: (3, [kind] * bands),
     }
-    colours = 1 if tags[262][1][0] in (0, 1) else 4 if tags[262][1][0] == 5 else 3
-    if bands > colours:
-        tags[338] = (3, [2 if alpha else 0] * (bands - colours))
+    colors = 1 if tags[262][1][0] in (0, 1) else 4 if tags[262][1][0] == 5 else 3
+    if bands > colors:
+        tags[338] = (3, [2 if alpha else 0] * (bands - colors))
     if tile:
         tags |= {322: (4, [tile]), 323: (4, [tile])}
         tags |= {324: (4, starts), 325: (4, [len(d) for d in data])}

@@ -1,4 +1,4 @@
-"""Arrays as pictures: the contract, and a message for everything else (bad inputs 18 to 20)."""
+"""Arrays as images: the contract, and a message for everything else (bad inputs 18 to 20)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
-from ovseg.images import ReadOptions, read_picture
+from ovseg.images import ReadOptions, read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
 
 
 def test_pixels_are_copied():
-    picture = read_picture(PIXELS)
-    np.testing.assert_array_equal(picture.pixels, PIXELS)
-    assert not np.shares_memory(picture.pixels, PIXELS)
+    image = read_image(PIXELS)
+    np.testing.assert_array_equal(image.pixels, PIXELS)
+    assert not np.shares_memory(image.pixels, PIXELS)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_, object, np.float32, np.uint16, np.complex64])
 def test_other_dtypes_are_refused_with_dtype_and_shape(dtype):
     with pytest.raises(InputError, match=rf"dtype {np.dtype(dtype)} and shape \(4, 6, 3\)"):
-        read_picture(PIXELS.astype(dtype))
+        read_image(PIXELS.astype(dtype))
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def test_other_dtypes_are_refused_with_dtype_and_shape(dtype):
         ((4, 6, 4), "PIL.Image.fromarray"),
         ((2, 4, 6, 3), "one by one"),
         ((0, 6, 3), "at least one pixel"),
-        ((4, 6, 5), "three colour channels"),
-        ((), "three colour channels"),
+        ((4, 6, 5), "three color channels"),
+        ((), "three color channels"),
     ],
 )
 def test_other_shapes_are_refused_with_a_hint(shape, hint):
     with pytest.raises(InputError, match=hint) as caught:
-        read_picture(np.zeros(shape, np.uint8))
+        read_image(np.zeros(shape, np.uint8))
     assert str(shape) in str(caught.value)
 
 
@@ -46,40 +46,40 @@ def test_other_shapes_are_refused_with_a_hint(shape, hint):
 def test_ambiguous_shapes_need_the_layout(shape):
     array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     with pytest.raises(InputError, match="can be read as"):
-        read_picture(array)
-    as_is = read_picture(array, ReadOptions(array_layout="HWC"))
+        read_image(array)
+    as_is = read_image(array, ReadOptions(array_layout="HWC"))
     np.testing.assert_array_equal(as_is.pixels, array)
-    turned = read_picture(array, ReadOptions(array_layout="CHW"))
+    turned = read_image(array, ReadOptions(array_layout="CHW"))
     np.testing.assert_array_equal(turned.pixels, array.transpose(1, 2, 0))
 
 
 def test_layout_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"a \(3, H, W\) array"):
-        read_picture(PIXELS, ReadOptions(array_layout="CHW"))
+        read_image(PIXELS, ReadOptions(array_layout="CHW"))
 
 
 def test_bgr_order():
-    picture = read_picture(PIXELS, ReadOptions(array_channels="BGR"))
-    np.testing.assert_array_equal(picture.pixels, PIXELS[..., ::-1])
-    assert picture.pixels.flags.c_contiguous
+    image = read_image(PIXELS, ReadOptions(array_channels="BGR"))
+    np.testing.assert_array_equal(image.pixels, PIXELS[..., ::-1])
+    assert image.pixels.flags.c_contiguous
 
 
 def test_value_range_lets_other_dtypes_in():
     unit = PIXELS.astype(np.float64) / 255
-    picture = read_picture(unit, ReadOptions(value_range=(0, 1)))
-    np.testing.assert_array_equal(picture.pixels, PIXELS)
+    image = read_image(unit, ReadOptions(value_range=(0, 1)))
+    np.testing.assert_array_equal(image.pixels, PIXELS)
 
 
 def test_first_nan_is_named():
     array = np.zeros((4, 6, 3), np.float32)
     array[1, 2, 0] = np.nan
     with pytest.raises(InputError, match=r"nan at index \(1, 2, 0\)"):
-        read_picture(array, ReadOptions(value_range=(0, 1)))
+        read_image(array, ReadOptions(value_range=(0, 1)))
 
 
 def test_pixel_limit_holds_for_arrays():
     with pytest.raises(RuntimeLimitError, match="24 pixels"):
-        read_picture(PIXELS, ReadOptions(max_pixels=23))
+        read_image(PIXELS, ReadOptions(max_pixels=23))
 
 
 @pytest.mark.parametrize(

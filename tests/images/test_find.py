@@ -1,4 +1,4 @@
-"""Finding pictures and naming their results (bad inputs 21 to 26, 89, 90, 92)."""
+"""Finding images and naming their results (bad inputs 21 to 26, 89, 90, 92)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from ovseg.errors import InputError
-from ovseg.images import find_pictures
+from ovseg.images import find_images
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def tree(tmp_path):
 
 
 def names(*sources, **options):
-    return [item.name for item in find_pictures(sources, **options)]
+    return [item.name for item in find_images(sources, **options)]
 
 
 def test_folder_is_mirrored_in_order(tree):
     root = tree("b.jpg", "a.PNG", "x/y/c.tiff", "x/a.jpg")
-    found = find_pictures([root])
+    found = find_images([root])
     assert [item.name for item in found] == ["a", "b", "x/a", "x/y/c"]
     assert [item.path for item in found][2] == str(root / "x/a.jpg")
     assert found.total == 4
@@ -59,7 +59,7 @@ def test_files_count_from_the_folder_they_share(tree, as_lines):
     )
     for sources, expected in ((one, ["a"]), (both, ["a.jpg", "a.png"]), (far, ["a", "x/a"])):
         given = (f"{path}\n" for path in sources) if as_lines else sources
-        found = find_pictures(given)
+        found = find_images(given)
         assert [item.name for item in found] == expected
         assert [item.name for item in found] == expected
 
@@ -118,14 +118,14 @@ def test_a_named_file_is_taken_whatever_it_is(tree):
 
 def test_what_is_ignored_is_counted(tree):
     root = tree("a.jpg", ".hidden.jpg", "._a.jpg", "Thumbs.db", "notes.txt", ".git/b.png")
-    found = find_pictures([root])
+    found = find_images([root])
     assert [item.name for item in found] == ["a"]
     assert found.ignored == {"hidden": 3, "other files": 2}
 
 
 def test_output_folder_is_left_out(tree):
     root = tree("a.jpg", "out/a.overlay.png", "x/out/b.jpg")
-    found = find_pictures([root], exclude=root / "out")
+    found = find_images([root], exclude=root / "out")
     assert [item.name for item in found] == ["a", "x/out/b"]
     assert found.ignored["output"] == 1
 
@@ -133,7 +133,7 @@ def test_output_folder_is_left_out(tree):
 def test_link_that_leads_back_is_followed_never(tree):
     root = tree("a.jpg", "x/b.jpg")
     (root / "x/up").symlink_to(root)
-    found = find_pictures([root])
+    found = find_images([root])
     assert [item.name for item in found] == ["a", "x/b"]
     assert found.problems == [(str(root / "x/up"), "leads back to a folder above it")]
     assert names(str(root / "**/*.jpg")) == ["a", "x/b"]
@@ -155,16 +155,16 @@ def test_folder_that_cannot_be_read_is_recorded(tree, monkeypatch):
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = find_pictures([root])
+    found = find_images([root])
     assert [item.name for item in found] == ["a"]
     assert found.problems == [(str(root / "x"), "cannot be searched (Permission denied)")]
 
 
 def test_nothing_found_says_what_was_looked_for(tree):
     root = tree("notes.txt")
-    with pytest.raises(InputError, match=r"no pictures found in .*1 other files.*\.jpg"):
-        find_pictures([root]).require_any()
-    find_pictures([tree("a.jpg")]).require_any()
+    with pytest.raises(InputError, match=r"no images found in .*1 other files.*\.jpg"):
+        find_images([root]).require_any()
+    find_images([tree("a.jpg")]).require_any()
 
 
 @pytest.mark.parametrize("name", ["new\nline", "%s {0} {x}", "猫", "a b", "-x"])
@@ -192,7 +192,7 @@ def test_bytes_that_are_no_text_stay(tmp_path):
 # Row 27
 @pytest.mark.parametrize("address", ["https://a.org/p.jpg?id=1", "http://a.org/*.jpg", "s3://a/p"])
 def test_addresses_are_refused_with_what_to_do(tree, address):
-    found = find_pictures([tree("a.jpg"), address])
+    found = find_images([tree("a.jpg"), address])
     for _ in range(2):
         with pytest.raises(InputError, match="is an address.*first.*curl -O") as caught:
             found.require_any()
@@ -200,14 +200,14 @@ def test_addresses_are_refused_with_what_to_do(tree, address):
 
 
 def test_one_string_is_one_source(tree):
-    assert [item.name for item in find_pictures(str(tree("a.jpg")))] == ["a"]
+    assert [item.name for item in find_images(str(tree("a.jpg")))] == ["a"]
 
 
 def test_memory_does_not_hold_the_list():
     names("warm up")
-    lines = (f"folder/picture {index:06d}.jpg\n" for index in range(2000))
+    lines = (f"folder/image {index:06d}.jpg\n" for index in range(2000))
     tracemalloc.start()
-    count = sum(1 for _ in find_pictures(lines))
+    count = sum(1 for _ in find_images(lines))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 2000
@@ -217,5 +217,5 @@ def test_memory_does_not_hold_the_list():
 def test_stems_that_differ_by_case_alone_keep_their_extensions(tmp_path):
     for name in ("a.jpg", "A.png", "b.png"):
         (tmp_path / name).write_bytes(b"x")
-    names = sorted(item.name for item in find_pictures([str(tmp_path)]))
+    names = sorted(item.name for item in find_images([str(tmp_path)]))
     assert names == ["A.png", "a.jpg", "b"]

@@ -1,4 +1,4 @@
-"""The reader against everything a folder of pictures may hold (bad inputs 1 to 28)."""
+"""The reader against everything a folder of images may hold (bad inputs 1 to 28)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps, features
 
 from ovseg.errors import InputError, RuntimeLimitError
-from ovseg.images import Picture, ReadOptions, read_frames, read_picture, sniff
+from ovseg.images import LoadedImage, ReadOptions, read_frames, read_image, sniff
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -35,37 +35,37 @@ def with_orientation(image, kind, orientation):
 
 
 def rgb(data, **options):
-    return read_picture(data, ReadOptions(**options)).pixels
+    return read_image(data, ReadOptions(**options)).pixels
 
 
 # Row 1
 def test_missing_path_says_so(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        read_picture(tmp_path / "gone.jpg")
+        read_image(tmp_path / "gone.jpg")
 
 
 @pytest.mark.parametrize("name", ["", "a\0b.jpg"])
 def test_impossible_path_says_so(name):
     with pytest.raises(InputError, match="no such file"):
-        read_picture(name)
+        read_image(name)
 
 
 def test_folder_in_place_of_a_file_gets_a_hint(tmp_path):
     with pytest.raises(InputError, match="is a folder.*ovseg segment"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
 
 
 def test_named_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(InputError, match="not a regular file"):
-        read_picture(tmp_path / "pipe.jpg")
+        read_image(tmp_path / "pipe.jpg")
 
 
 # Row 2
 def test_empty_file(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.jpg: empty file"):
-        read_picture(tmp_path / "a.jpg")
+        read_image(tmp_path / "a.jpg")
 
 
 # Row 3
@@ -86,7 +86,7 @@ def test_empty_file(tmp_path):
 def test_other_files_renamed_jpg(tmp_path, data, detected):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(InputError, match=f"not an image \\(detected {detected}\\)"):
-        read_picture(tmp_path / "a.jpg")
+        read_image(tmp_path / "a.jpg")
 
 
 # Row 4
@@ -95,13 +95,13 @@ def test_truncated_files(kind):
     data = encode(SMOOTH, kind)
     cut = data[: len(data) * 2 // 3]
     with pytest.raises(InputError, match="truncated.*allow-truncated"):
-        read_picture(cut)
-    picture = read_picture(cut, ReadOptions(allow_truncated=True))
-    assert picture.notes["truncated"] is True
-    assert picture.size == (60, 90)
-    whole = read_picture(data, ReadOptions(allow_truncated=True))
+        read_image(cut)
+    image = read_image(cut, ReadOptions(allow_truncated=True))
+    assert image.notes["truncated"] is True
+    assert image.size == (60, 90)
+    whole = read_image(data, ReadOptions(allow_truncated=True))
     assert "truncated" not in whole.notes
-    kept = (picture.pixels == whole.pixels).all(axis=2).mean()
+    kept = (image.pixels == whole.pixels).all(axis=2).mean()
     assert 0.1 < kept < 1
 
 
@@ -109,14 +109,14 @@ def test_truncated_files(kind):
 def test_truncated_files_of_other_formats_are_refused(kind):
     data = encode(SMOOTH, kind)
     with pytest.raises(InputError):
-        read_picture(data[: len(data) // 2])
+        read_image(data[: len(data) // 2])
 
 
 def test_reading_truncated_files_leaves_pillow_strict():
     data = encode(SMOOTH, "JPEG")
-    read_picture(data[:-50], ReadOptions(allow_truncated=True))
+    read_image(data[:-50], ReadOptions(allow_truncated=True))
     with pytest.raises(InputError):
-        read_picture(data[:-50])
+        read_image(data[:-50])
 
 
 # Row 5
@@ -124,11 +124,11 @@ def test_reading_truncated_files_leaves_pillow_strict():
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_exif_orientation_is_applied_once(kind, orientation):
     data = with_orientation(PIXELS, kind, orientation)
-    with Image.open(io.BytesIO(data)) as image:
-        upright = np.asarray(ImageOps.exif_transpose(image))
-    picture = read_picture(data)
-    np.testing.assert_array_equal(picture.pixels, upright)
-    assert picture.notes.get("exif_orientation", 1) == orientation
+    with Image.open(io.BytesIO(data)) as pil_image:
+        upright = np.asarray(ImageOps.exif_transpose(pil_image))
+    image = read_image(data)
+    np.testing.assert_array_equal(image.pixels, upright)
+    assert image.notes.get("exif_orientation", 1) == orientation
     np.testing.assert_array_equal(rgb(data, ignore_exif=True), PIXELS)
 
 
@@ -143,8 +143,8 @@ def test_exif_orientation_of_jpeg(orientation):
 
 def test_exif_orientation_of_a_pil_image():
     image = Image.open(io.BytesIO(with_orientation(PIXELS, "PNG", 6)))
-    assert read_picture(image).size == (7, 5)
-    assert read_picture(read_picture(image)).size == (7, 5)
+    assert read_image(image).size == (7, 5)
+    assert read_image(read_image(image)).size == (7, 5)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 4711])
@@ -160,23 +160,23 @@ def test_sixteen_bits_are_divided_by_257(make_tiff, shape, kind, top):
     values = np.random.default_rng(1).integers(0, top, shape, dtype=np.uint16)
     stored = values if values.ndim == 2 else values[..., ::-1]
     data = make_tiff(values) if kind == "tiff" else cv2.imencode(".png", stored)[1].tobytes()
-    picture = read_picture(data)
+    image = read_image(data)
     expected = np.round(values / 257).astype(np.uint8)
     expected = expected if values.ndim == 3 else expected[..., None].repeat(3, axis=2)
-    np.testing.assert_array_equal(picture.pixels, expected)
-    assert picture.notes["depth"] == "uint16 / 257"
+    np.testing.assert_array_equal(image.pixels, expected)
+    assert image.notes["depth"] == "uint16 / 257"
 
 
 def test_value_range_of_twelve_bit_data():
     values = np.array([[0, 1000, 4095, 5000]], np.uint16)
-    picture = read_picture(
+    image = read_image(
         cv2.imencode(".png", values)[1].tobytes(), ReadOptions(value_range=(0, 4095))
     )
-    assert picture.pixels[0, :, 0].tolist() == [0, 62, 255, 255]
-    assert picture.notes["depth"] == "uint16 0..4095"
+    assert image.pixels[0, :, 0].tolist() == [0, 62, 255, 255]
+    assert image.notes["depth"] == "uint16 0..4095"
 
 
-def test_value_range_leaves_eight_bit_pictures_alone():
+def test_value_range_leaves_eight_bit_images_alone():
     np.testing.assert_array_equal(rgb(encode(PIXELS, "PNG"), value_range=(0, 10)), PIXELS)
 
 
@@ -202,7 +202,7 @@ def test_float_tiff_in_unit_or_byte_range(make_tiff, shape, scale):
 def test_float_tiff_in_another_range_asks(make_tiff):
     data = make_tiff(np.linspace(-3, 900, 35, dtype=np.float32).reshape(5, 7))
     with pytest.raises(InputError, match=r"-3\.\.900.*value-range"):
-        read_picture(data)
+        read_image(data)
     assert rgb(data, value_range=(-3, 900))[[0, -1], [0, -1], 0].tolist() == [0, 255]
 
 
@@ -210,7 +210,7 @@ def test_float_tiff_in_another_range_asks(make_tiff):
 def test_integers_without_a_scale_ask(make_tiff, dtype):
     data = make_tiff(np.arange(35).reshape(5, 7).astype(dtype))
     with pytest.raises(InputError, match="no fixed scale.*value-range"):
-        read_picture(data)
+        read_image(data)
     assert rgb(data, value_range=(0, 34))[-1, -1, 0] == 255
 
 
@@ -219,17 +219,17 @@ def test_first_value_that_is_not_finite_is_named(make_tiff, bad):
     values = np.zeros((5, 7), np.float32)
     values[2, 3] = bad
     with pytest.raises(InputError, match=r"at index \(2, 3\)"):
-        read_picture(make_tiff(values))
+        read_image(make_tiff(values))
 
 
 def test_exr_is_told_apart():
     with pytest.raises(InputError, match="OpenEXR"):
-        read_picture(b"v/1\x01" + b"\0" * 30)
+        read_image(b"v/1\x01" + b"\0" * 30)
 
 
 # Row 8
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_few_colours_become_rgb(mode):
+def test_few_colors_become_rgb(mode):
     image = Image.fromarray(PIXELS).convert(mode)
     np.testing.assert_array_equal(rgb(encode(image, "PNG")), np.asarray(image.convert("RGB")))
 
@@ -245,16 +245,16 @@ def test_cmyk_is_what_pillow_makes_of_it(kind):
 # Row 10
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_alpha_lies_on_white(mode):
-    image = Image.new("RGBA", (2, 1), (100, 100, 100, 0))
-    image.putpixel((1, 0), (100, 100, 100, 102))
-    picture = read_picture(encode(image.convert(mode), "PNG"))
-    assert picture.pixels[0, :, 0].tolist() == [255, round(100 * 0.4 + 255 * 0.6)]
-    assert picture.notes["transparent"] == 0.5
-    black = rgb(encode(image.convert(mode), "PNG"), alpha_background=(0, 0, 0))
+    pil_image = Image.new("RGBA", (2, 1), (100, 100, 100, 0))
+    pil_image.putpixel((1, 0), (100, 100, 100, 102))
+    image = read_image(encode(pil_image.convert(mode), "PNG"))
+    assert image.pixels[0, :, 0].tolist() == [255, round(100 * 0.4 + 255 * 0.6)]
+    assert image.notes["transparent"] == 0.5
+    black = rgb(encode(pil_image.convert(mode), "PNG"), alpha_background=(0, 0, 0))
     assert black[0, :, 0].tolist() == [0, 40]
 
 
-def test_transparent_palette_colour_lies_on_white():
+def test_transparent_palette_color_lies_on_white():
     image = Image.new("P", (2, 1))
     image.putpalette([0, 0, 0, 10, 20, 30])
     image.putpixel((1, 0), 1)
@@ -264,9 +264,9 @@ def test_transparent_palette_colour_lies_on_white():
 # Row 11
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
 def test_first_frame_and_all_frames(kind):
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "lime", "blue")]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
-    first = read_picture(data)
+    first = read_image(data)
     assert first.notes["frames"] == 3
     assert first.pixels[0, 0].tolist() == [255, 0, 0]
     every = list(read_frames(data))
@@ -284,7 +284,7 @@ def test_damaged_second_frame_does_not_spoil_the_first():
 def test_bomb_is_found_from_the_header():
     data = encode(Image.new("1", (20_000, 10_000)), "PNG")
     with pytest.raises(RuntimeLimitError, match=r"200,000,000 pixels.*at most 179,000,000"):
-        read_picture(data)
+        read_image(data)
 
 
 @pytest.mark.parametrize("source", ["bytes", "image"])
@@ -292,8 +292,8 @@ def test_limit_is_an_option(source):
     data = encode(PIXELS, "PNG")
     given = data if source == "bytes" else Image.open(io.BytesIO(data))
     with pytest.raises(RuntimeLimitError, match="max-pixels"):
-        read_picture(given, ReadOptions(max_pixels=34))
-    assert read_picture(given, ReadOptions(max_pixels=35)).size == (5, 7)
+        read_image(given, ReadOptions(max_pixels=34))
+    assert read_image(given, ReadOptions(max_pixels=35)).size == (5, 7)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -306,8 +306,8 @@ def test_raised_limit_goes_beyond_pillows_own(kind, monkeypatch, recwarn):
 
 # Rows 14, 15
 @pytest.mark.parametrize("size", [(1, 1), (5000, 1), (1, 5000)])
-def test_thin_pictures(size):
-    assert read_picture(encode(Image.new("RGB", size, "red"), "PNG")).size == size[::-1]
+def test_thin_images(size):
+    assert read_image(encode(Image.new("RGB", size, "red"), "PNG")).size == size[::-1]
 
 
 # Row 21
@@ -317,9 +317,9 @@ def test_thin_pictures(size):
 def test_unusual_file_names(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes(encode(PIXELS, "PNG"))
-    picture = read_picture(name)
-    np.testing.assert_array_equal(picture.pixels, PIXELS)
-    assert picture.source == name
+    image = read_image(name)
+    np.testing.assert_array_equal(image.pixels, PIXELS)
+    assert image.source == name
 
 
 # Rows 23, 25
@@ -329,20 +329,20 @@ def test_unreadable_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InputError, match="Permission denied"):
-        read_picture(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
 
 
 def test_link_circle(tmp_path):
     (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
     with pytest.raises(InputError, match="cannot be read"):
-        read_picture(tmp_path / "a.png")
+        read_image(tmp_path / "a.png")
 
 
 # Row 27
 @pytest.mark.parametrize("address", ["https://a.org/p.jpg", "file:///etc/passwd", "ftp://a.org/p"])
 def test_addresses_are_not_fetched(address):
     with pytest.raises(InputError, match="is an address.*download it first"):
-        read_picture(address)
+        read_image(address)
 
 
 # Row 28
@@ -361,7 +361,7 @@ def test_formats_without_their_plugin_name_it(head, package, monkeypatch):
         monkeypatch.delitem(Image.OPEN, kind, raising=False)
     monkeypatch.setattr(sniff.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=f"pip install {package}"):
-        read_picture(head + b"\0" * 40)
+        read_image(head + b"\0" * 40)
 
 
 def test_avif_reads_where_pillow_has_it():
@@ -374,23 +374,23 @@ def test_avif_reads_where_pillow_has_it():
 def test_every_kind_of_source_gives_the_same(tmp_path):
     data = encode(PIXELS, "PNG")
     (tmp_path / "a.png").write_bytes(data)
-    image = Image.fromarray(PIXELS)
-    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), data, image, PIXELS):
-        picture = read_picture(source)
-        np.testing.assert_array_equal(picture.pixels, PIXELS)
-        assert picture.pixels.dtype == np.uint8
-        assert picture.pixels.flags.c_contiguous
+    pil_image = Image.fromarray(PIXELS)
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), data, pil_image, PIXELS):
+        image = read_image(source)
+        np.testing.assert_array_equal(image.pixels, PIXELS)
+        assert image.pixels.dtype == np.uint8
+        assert image.pixels.flags.c_contiguous
 
 
-def test_a_picture_comes_back_as_it_is():
-    picture = Picture(np.zeros((3, 3, 3), np.uint8))
-    assert read_picture(picture) is picture
+def test_an_image_comes_back_as_it_is():
+    image = LoadedImage(np.zeros((3, 3, 3), np.uint8))
+    assert read_image(image) is image
 
 
 @pytest.mark.parametrize("source", [None, 3, [1, 2]])
 def test_other_objects_are_refused(source):
-    with pytest.raises(InputError, match="is not a picture"):
-        read_picture(source)
+    with pytest.raises(InputError, match="is not an image"):
+        read_image(source)
 
 
 def test_a_tensor_gets_a_hint():
@@ -399,12 +399,12 @@ def test_a_tensor_gets_a_hint():
         def numpy(self): ...
 
     with pytest.raises(InputError, match="permute"):
-        read_picture(Tensor())
+        read_image(Tensor())
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged tags
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_flipped_bytes_give_a_picture_or_one_of_our_errors(kind):
+def test_flipped_bytes_give_an_image_or_one_of_our_errors(kind):
     rng = np.random.default_rng(3)
     data = encode(cv2.resize(SMOOTH, (24, 16)), kind)
     outcomes = set()
@@ -413,12 +413,12 @@ def test_flipped_bytes_give_a_picture_or_one_of_our_errors(kind):
         for position in rng.integers(0, len(data), rng.integers(1, 4)):
             damaged[position] = rng.integers(0, 256)
         try:
-            picture = read_picture(bytes(damaged), ReadOptions(max_pixels=10**6))
+            image = read_image(bytes(damaged), ReadOptions(max_pixels=10**6))
         except (InputError, RuntimeLimitError) as error:
             outcomes.add(type(error))
         else:
-            outcomes.add(Picture)
-            assert picture.pixels.ndim == 3
-            assert picture.pixels.dtype == np.uint8
-    assert Picture in outcomes
+            outcomes.add(LoadedImage)
+            assert image.pixels.ndim == 3
+            assert image.pixels.dtype == np.uint8
+    assert LoadedImage in outcomes
     assert InputError in outcomes

@@ -13,14 +13,14 @@ from ovseg.inference.windows import slide, whole
 PATCH = 4
 
 
-def plain(values, grid, out_size, *, align):
-    """The whole map (Q, H, W) as a picture-sized array, step by step."""
+def plain(values, grid, out_size, *, cell_alignment):
+    """The whole map (Q, H, W) as an image-sized array, step by step."""
     total, count = torch.zeros(values.shape[1], *grid.size), torch.zeros(grid.size)
     for (top, left, bottom, right), window in zip(grid.boxes(), values, strict=True):
         spread, (y, x) = grid.crop, (0, 0)
-        if align == "exact":
+        if cell_alignment == "exact":
             spread = [s * PATCH for s in window.shape[1:]]
-        elif align == "around":
+        elif cell_alignment == "around":
             spread = [-(-side // 16) * 16 for side in grid.crop]
             y, x = ((wide - side) // 2 for wide, side in zip(spread, grid.crop, strict=True))
         pixels = F.interpolate(window[None], spread, mode="bilinear")[0]
@@ -29,10 +29,10 @@ def plain(values, grid, out_size, *, align):
     return F.interpolate((total / count)[None], out_size, mode="bilinear")[0]
 
 
-def plain_probabilities(whole_map, kind, temperature, query_class, classes):
-    probs = (temperature * whole_map).softmax(0) if kind == "logits" else whole_map
+def plain_probabilities(whole_map, score_type, temperature, prompt_class, classes):
+    probs = (temperature * whole_map).softmax(0) if score_type == "logits" else whole_map
     merged = torch.zeros(classes, *probs.shape[1:])
-    index = torch.tensor(query_class).view(-1, 1, 1).expand_as(probs)
+    index = torch.tensor(prompt_class).view(-1, 1, 1).expand_as(probs)
     return merged.scatter_reduce(0, index, probs, "amax")
 
 
@@ -42,19 +42,19 @@ def problems(draw):
     size, out_size = (draw(st.tuples(side, side)) for _ in range(2))
     crop = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
     stride = tuple(draw(st.integers(max(1, c // 3), c)) for c in crop)
-    queries = draw(st.integers(1, 40))
-    classes = draw(st.integers(1, queries))
-    synonyms = [draw(st.integers(0, classes - 1)) for _ in range(queries - classes)]
+    prompts = draw(st.integers(1, 40))
+    classes = draw(st.integers(1, prompts))
+    synonyms = [draw(st.integers(0, classes - 1)) for _ in range(prompts - classes)]
     return {
         "grid": slide(size, crop, stride),
         "out_size": out_size,
-        "query_class": [*range(classes), *synonyms],
-        "kind": draw(st.sampled_from(["logits", "probs"])),
+        "prompt_class": [*range(classes), *synonyms],
+        "score_type": draw(st.sampled_from(["logits", "probs"])),
         "temperature": draw(st.sampled_from([1.0, 10.0])),
         "threshold": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
         "background": draw(st.none() | st.integers(0, classes - 1)),
-        "align": draw(st.sampled_from(["stretch", "exact", "around"])),
-        "numbers": draw(st.sampled_from([None, 1, 5000])),
+        "cell_alignment": draw(st.sampled_from(["stretch", "exact", "around"])),
+        "max_elements": draw(st.sampled_from([None, 1, 5000])),
         "seed": draw(st.integers(0, 1000)),
     }
 
@@ -62,24 +62,26 @@ def problems(draw):
 @settings(max_examples=150, deadline=None)
 @given(problems())
 def test_decode_equals_the_plain_way(problem):
-    grid, out_size, query_class = (problem[k] for k in ("grid", "out_size", "query_class"))
+    grid, out_size, prompt_class = (problem[k] for k in ("grid", "out_size", "prompt_class"))
     torch.manual_seed(problem["seed"])
     h, w = (-(-side // PATCH) for side in grid.crop)
-    values = torch.rand(len(grid), len(query_class), h, w)
+    values = torch.rand(len(grid), len(prompt_class), h, w)
     scores = DenseScores.from_windows(values, grid, PATCH)
-    options = {k: problem[k] for k in ("kind", "temperature", "align", "numbers")}
+    options = {
+        k: problem[k] for k in ("score_type", "temperature", "cell_alignment", "max_elements")
+    }
     found = decode(
         scores,
         grid,
         out_size,
-        query_class=query_class,
+        prompt_class=prompt_class,
         threshold=problem["threshold"],
         background=problem["background"],
         **options,
     )
-    pixels = plain(values, grid, out_size, align=problem["align"])
+    pixels = plain(values, grid, out_size, cell_alignment=problem["cell_alignment"])
     probs = plain_probabilities(
-        pixels, problem["kind"], problem["temperature"], query_class, max(query_class) + 1
+        pixels, problem["score_type"], problem["temperature"], prompt_class, max(prompt_class) + 1
     )
     value, label = probs.max(0)
     np.testing.assert_allclose(found.scores, value, atol=1e-5)
@@ -89,22 +91,22 @@ def test_decode_equals_the_plain_way(problem):
     sure &= (value - runner_up > 1e-5) | (len(probs) == 1)
     assert torch.equal(torch.from_numpy(found.labels).long()[sure], label[sure])
 
-    wanted = sorted(set(query_class))[::-1][:3]
-    some = maps(scores, grid, out_size, wanted, query_class=query_class, **options)
+    wanted = sorted(set(prompt_class))[::-1][:3]
+    some = maps(scores, grid, out_size, wanted, prompt_class=prompt_class, **options)
     torch.testing.assert_close(some, probs[wanted], atol=1e-5, rtol=1e-4)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    queries=st.integers(2, 90),
+    prompts=st.integers(2, 90),
     seed=st.integers(0, 999),
     out_size=st.tuples(st.integers(1, 80), st.integers(1, 80)),
 )
-def test_of_equal_queries_the_first_wins(queries, seed, out_size):
+def test_of_equal_queries_the_first_wins(prompts, seed, out_size):
     torch.manual_seed(seed)
     grid = slide((32, 40), (16, 16), (10, 10))
-    values = torch.randn(len(grid), queries, 4, 4)
-    twins = torch.randperm(queries)[:2]
+    values = torch.randn(len(grid), prompts, 4, 4)
+    twins = torch.randperm(prompts)[:2]
     values[:, twins] = values.amax(1, keepdim=True) + 1
     found = decode(DenseScores.from_windows(values, grid), grid, out_size)
     assert (found.labels == int(twins.min())).all()
@@ -119,7 +121,7 @@ def test_equal_words_are_equal_queries():
     assert (found.labels == 3).all()
 
 
-def test_a_constant_picture_gives_finite_scores():
+def test_a_constant_image_gives_finite_scores():
     scores = DenseScores(torch.full((7, 3, 3), -100.0))
     found = decode(scores, whole((48, 48)), (20, 30), temperature=100.0)
     assert (found.labels == 0).all()
@@ -159,9 +161,11 @@ def test_lazy_scores_decode_like_dense_ones(softmax):
     grid = slide((64, 96), (64, 64), (32, 32))
     features, text = torch.randn(32, 4, 8), F.normalize(torch.randn(75, 32), dim=1)
     lazy = CosineScores(features, text, softmax=softmax)
-    kind = "logits" if softmax is None else "probs"
-    one = decode(lazy, grid, (90, 111), kind=kind, temperature=40.0)
-    two = decode(DenseScores(lazy.chunk(0, 75)), grid, (90, 111), kind=kind, temperature=40.0)
+    score_type = "logits" if softmax is None else "probs"
+    one = decode(lazy, grid, (90, 111), score_type=score_type, temperature=40.0)
+    two = decode(
+        DenseScores(lazy.chunk(0, 75)), grid, (90, 111), score_type=score_type, temperature=40.0
+    )
     assert (one.labels == two.labels).mean() > 0.999
     np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
 
@@ -172,10 +176,10 @@ def test_lazy_scores_decode_like_dense_ones(softmax):
         ({"threshold": float("nan")}, "threshold"),
         ({"threshold": -0.1}, "threshold"),
         ({"threshold": 1.5}, "threshold"),
-        ({"kind": "cosine"}, "kind"),
+        ({"score_type": "cosine"}, "score_type"),
         ({"temperature": 0.0}, "temperature"),
-        ({"align": "corners"}, "align"),
-        ({"align": "exact"}, "align"),
+        ({"cell_alignment": "corners"}, "cell_alignment"),
+        ({"cell_alignment": "exact"}, "cell_alignment"),
     ],
 )
 def test_settings_out_of_range(changes, where):
@@ -184,8 +188,8 @@ def test_settings_out_of_range(changes, where):
 
 
 def test_scores_that_do_not_fit():
-    with pytest.raises(InputError, match="3 queries"):
-        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), query_class=[0, 1, 1])
+    with pytest.raises(InputError, match="3 prompts"):
+        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), prompt_class=[0, 1, 1])
     with pytest.raises(InputError, match="divide"):
         decode(DenseScores(torch.rand(2, 3, 3)), slide((4, 8), (4, 4), (4, 4)), (4, 8))
 

@@ -4,10 +4,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovseg.inference.resample import Taps, bilinear, compose, mean_of_windows
+from ovseg.inference.resample import ResizeWeights, bilinear, chain, window_average
 
 
-def dense(taps: Taps, columns: int) -> torch.Tensor:
+def dense(taps: ResizeWeights, columns: int) -> torch.Tensor:
     matrix = torch.zeros(len(taps), columns)
     return matrix.scatter_add_(1, taps.index, taps.weight)
 
@@ -20,14 +20,14 @@ def test_bilinear_weights_are_those_of_torch(cells, length):
 
 def test_mean_of_windows_divides_by_the_number_that_cover_a_pixel():
     window = bilinear(1, 4)
-    matrix = dense(mean_of_windows((0, 2), window, 1, 6), 2)
+    matrix = dense(window_average((0, 2), window, 1, 6), 2)
     assert matrix.tolist() == [[1, 0], [1, 0], [0.5, 0.5], [0.5, 0.5], [0, 1], [0, 1]]
 
 
 def test_compose_multiplies():
     inner, outer = bilinear(5, 17), bilinear(17, 9)
     expected = dense(outer, 17) @ dense(inner, 5)
-    torch.testing.assert_close(dense(compose(outer, inner), 5), expected)
+    torch.testing.assert_close(dense(chain(outer, inner), 5), expected)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 7), (5, 12), (20, 23)])

@@ -14,7 +14,7 @@ def test_sides_may_be_pairs():
     assert settings.windows((30, 50)).lefts == (0, 8, 16, 18)
 
 
-def test_whole_pictures_are_one_window():
+def test_whole_images_are_one_window():
     assert InferenceSettings(mode="whole").windows((30, 50)).boxes() == [(0, 0, 30, 50)]
 
 
@@ -22,7 +22,7 @@ def test_whole_pictures_are_one_window():
     ("data", "where"),
     [
         ({"mode": "slides"}, "mode"),
-        ({"align": "corner"}, "align"),
+        ({"cell_alignment": "corner"}, "cell_alignment"),
         ({"mode": "slide", "crop_size": 0}, "crop_size"),
         ({"mode": "slide", "crop_size": (1, 2, 3)}, "crop_size"),
         ({"mode": "slide", "crop_size": "448"}, "crop_size"),

@@ -39,7 +39,7 @@ def test_settings_that_cannot_work(crop, stride, name):
         slide((20, 20), crop, stride)
 
 
-def test_empty_picture():
+def test_empty_image():
     with pytest.raises(InputError):
         slide((0, 20), (8, 8), (8, 8))
 

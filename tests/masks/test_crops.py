@@ -3,7 +3,7 @@ import torch
 
 from ovseg.errors import ConfigError, InputError
 from ovseg.masks.crops import (
-    binarise,
+    binarize,
     cut_regions,
     distinct_regions,
     expand_boxes,
@@ -23,7 +23,7 @@ def masks_of(*boxes, size=(12, 16)):
 
 def test_a_threshold_is_strict():
     prob = torch.tensor([[[0.4, 0.40001]]])
-    assert binarise(prob, 0.4).tolist() == [[[False, True]]]
+    assert binarize(prob, 0.4).tolist() == [[[False, True]]]
 
 
 def test_boxes_are_half_open_and_those_of_empty_masks_zero():
@@ -36,7 +36,7 @@ def test_corners_are_truncated_then_clamped():
     assert found.tolist() == [[0, 1, 7, 5], [8, 7, 16, 12]]
 
 
-def test_what_is_outside_gets_the_fill_before_the_picture_is_resized():
+def test_what_is_outside_gets_the_fill_before_the_image_is_resized():
     image = torch.ones(3, 12, 16)
     keep = masks_of((0, 0, 4, 4))
     region = cut_regions(image, keep, torch.tensor([[0, 0, 8, 4]]), side=8, fill=BLACK)
@@ -45,7 +45,7 @@ def test_what_is_outside_gets_the_fill_before_the_picture_is_resized():
     assert region.masks[0].tolist() == [[1.0] * 4 + [0.0] * 4] * 8
 
 
-def test_matting_mixes_picture_and_fill():
+def test_matting_mixes_image_and_fill():
     keep = torch.full((1, 12, 16), 0.25)
     region = cut_regions(
         torch.ones(3, 12, 16), keep, torch.tensor([[0, 0, 4, 4]]), side=4, fill=BLACK

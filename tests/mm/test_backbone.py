@@ -17,25 +17,25 @@ def backbone():
 
 
 def test_it_is_built_from_a_config(backbone):
-    built = MODELS.build({"type": "ClipBackbone", **TINY, "pad": "after"})
+    built = MODELS.build({"type": "ClipBackbone", **TINY, "pad_mode": "after"})
     assert built.clip.weights_hash == backbone.clip.weights_hash
-    assert built.clip.pad == "after"
+    assert built.clip.pad_mode == "after"
 
 
-def test_features_are_the_trunk_of_pictures_from_0_to_255(backbone):
+def test_features_are_the_trunk_of_images_from_0_to_255(backbone):
     patch = backbone.clip.patch_size
-    pictures = torch.randint(0, 256, (2, 3, 3 * patch, 2 * patch + 1)).float()
+    images = torch.randint(0, 256, (2, 3, 3 * patch, 2 * patch + 1)).float()
     with torch.no_grad():
-        features = backbone(pictures)
-        expected = backbone.clip.trunk(pictures / 255)
-    assert torch.equal(features.trunk.tokens, expected.tokens)
-    assert features.trunk.grid == (3, 3)
+        features = backbone(images)
+        expected = backbone.clip.run_backbone(images / 255)
+    assert torch.equal(features.backbone_tokens.tokens, expected.tokens)
+    assert features.backbone_tokens.grid == (3, 3)
     assert features.size == (3 * patch, 2 * patch + 1)
     assert features.clip is backbone.clip
 
 
-def test_normalised_pictures_are_refused(backbone):
-    with pytest.raises(ConfigError, match=r"come normalised.*bgr_to_rgb=True"):
+def test_normalized_images_are_refused(backbone):
+    with pytest.raises(ConfigError, match=r"come normalized.*bgr_to_rgb=True"):
         backbone(torch.randn(1, 3, 32, 32))
 
 
@@ -43,10 +43,10 @@ def test_the_tower_alone_is_an_ordinary_backbone(backbone):
     tokens = MODELS.build({"type": "ClipTokenBackbone", **TINY})
     assert isinstance(tokens, ClipTokenBackbone)
     clip, patch = backbone.clip, backbone.clip.patch_size
-    pictures = torch.rand(2, 3, 3 * patch, 2 * patch)
-    normalised = clip.pad_and_normalize(pictures)
-    (map_,) = tokens(normalised)
-    expected = clip.readout(clip.trunk(pictures), "value").tokens
+    images = torch.rand(2, 3, 3 * patch, 2 * patch)
+    normalized = clip.pad_and_normalize(images)
+    (map_,) = tokens(normalized)
+    expected = clip.dense_features(clip.run_backbone(images), "value").tokens
     assert map_.shape == (2, clip.tower.width, 3, 2)
     torch.testing.assert_close(map_, expected)
 

@@ -56,7 +56,7 @@ class Evil:
         return eval, ("1 + 1",)
 
 
-def test_row_52_a_pickle_with_code_is_refused(tmp_path):
+def test_a_pickle_with_code_is_refused(tmp_path):
     torch.save({"state_dict": {"weight": Evil()}}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match=r"evil.pth.*refused.*builtin__.eval.*sandbox"):
         load_checkpoint(nn.Linear(1, 1), str(tmp_path / "evil.pth"))

@@ -14,7 +14,7 @@ from ovseg.scenes.world import draw_scene
 
 SIZE = (64, 96)
 TINY = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": "asset:clip_tiny"}
-WORDS = "background, sky, grass, car, house"
+CLASS_NAMES = "background, sky, grass, car, house"
 SLIDE = {"mode": "slide", "crop_size": (48, 48), "stride": (24, 24)}
 DINO = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3}
 
@@ -32,8 +32,8 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data():
-    picture = draw_scene(2_000_002, SIZE).image[:, :, ::-1].copy()
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    image = draw_scene(2_000_002, SIZE).image[:, :, ::-1].copy()
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def predict(model, data):
@@ -59,19 +59,19 @@ def ours(head):
             "backbone": TINY,
             "decode_head": head,
             "templates": "photo",
-            "vocabulary": WORDS,
+            "vocabulary": CLASS_NAMES,
             "test_cfg": {"short_side": None, **SLIDE},
         }
     ).eval()
 
 
-def encoder_decoder(head, capture):
+def encoder_decoder(head, return_intermediates):
     return MODELS.build(
         {
             "type": "EncoderDecoder",
             "data_preprocessor": {"type": "SegDataPreProcessor", "bgr_to_rgb": True},
-            "backbone": {**TINY, "capture": capture},
-            "decode_head": {"vocabulary": WORDS, "templates": "photo", **head},
+            "backbone": {**TINY, "return_intermediates": return_intermediates},
+            "decode_head": {"vocabulary": CLASS_NAMES, "templates": "photo", **head},
             "test_cfg": ConfigDict(SLIDE),
         }
     ).eval()
@@ -87,7 +87,7 @@ def test_encoder_decoder_and_our_segmentor_agree(data, weights, mode):
 
 
 def test_without_the_inner_tokens_the_config_is_refused(data, weights):
-    with pytest.raises(ConfigError, match="backbone.capture"):
+    with pytest.raises(ConfigError, match="backbone.return_intermediates"):
         predict(encoder_decoder(head_of("trained", weights), []), data)
 
 

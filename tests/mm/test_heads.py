@@ -12,20 +12,20 @@ from ovseg.scenes.world import draw_scene
 
 SIZE = (64, 96)
 BACKBONE = {"type": "ClipBackbone", "model": "asset:clip_tiny", "pretrained": "asset:clip_tiny"}
-WORDS = "sky, grass, car; automobile, house"
+CLASS_NAMES = "sky, grass, car; automobile, house"
 WHOLE = {"mode": "whole"}
 SLIDE = {"mode": "slide", "crop_size": (48, 48), "stride": (24, 24)}
 
 
-PLAIN_WORDS = "sky, grass, car, house"
+PLAIN_CLASS_NAMES = "sky, grass, car, house"
 
 
-def encoder_decoder(test_cfg, head=None, vocabulary=WORDS, pad="before"):
+def encoder_decoder(test_cfg, head=None, vocabulary=CLASS_NAMES, pad="before"):
     return MODELS.build(
         {
             "type": "EncoderDecoder",
             "data_preprocessor": {"type": "SegDataPreProcessor", "bgr_to_rgb": True},
-            "backbone": {**BACKBONE, "pad": pad},
+            "backbone": {**BACKBONE, "pad_mode": pad},
             "decode_head": {
                 "type": "MaskClipHead",
                 "vocabulary": vocabulary,
@@ -37,11 +37,11 @@ def encoder_decoder(test_cfg, head=None, vocabulary=WORDS, pad="before"):
     ).eval()
 
 
-def ours(test_cfg, head=None, vocabulary=WORDS, pad="before"):
+def ours(test_cfg, head=None, vocabulary=CLASS_NAMES, pad="before"):
     return MODELS.build(
         {
             "type": "OpenVocabSegmentor",
-            "backbone": {**BACKBONE, "pad": pad},
+            "backbone": {**BACKBONE, "pad_mode": pad},
             "decode_head": {"type": "MaskClipHead", **(head or {})},
             "templates": "photo",
             "vocabulary": vocabulary,
@@ -52,8 +52,8 @@ def ours(test_cfg, head=None, vocabulary=WORDS, pad="before"):
 
 @pytest.fixture(scope="module")
 def data():
-    picture = draw_scene(2_000_002, SIZE).image[:, :, ::-1].copy()
-    return torch.from_numpy(picture).permute(2, 0, 1)
+    image = draw_scene(2_000_002, SIZE).image[:, :, ::-1].copy()
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def predict(model, data):
@@ -65,7 +65,7 @@ def predict(model, data):
 
 HEADS = [
     {},
-    {"kind": "probs", "temperature": 40.0},
+    {"score_type": "probs", "temperature": 40.0},
     {"prompt_denoising": 0.3},
     {"type": "DeClipHead", "mode": "csa"},
 ]
@@ -82,21 +82,23 @@ def agreement(data, test_cfg, head, words):
 @pytest.mark.parametrize("test_cfg", [WHOLE, SLIDE], ids=["whole", "slide"])
 @pytest.mark.parametrize("head", HEADS)
 def test_encoder_decoder_and_our_segmentor_agree(data, test_cfg, head):
-    assert agreement(data, test_cfg, head, PLAIN_WORDS) > 0.999
+    assert agreement(data, test_cfg, head, PLAIN_CLASS_NAMES) > 0.999
 
 
 def test_padding_around_a_window_is_cut_off_in_both(data):
     windows = {"mode": "slide", "crop_size": (44, 60), "stride": (20, 36)}
     head = {"type": "DeClipHead"}
-    theirs = predict(encoder_decoder(ConfigDict(windows), head, PLAIN_WORDS, "around"), data)
-    mine = predict(ours({**windows, "align": "around"}, head, PLAIN_WORDS, "around"), data)
+    theirs = predict(encoder_decoder(ConfigDict(windows), head, PLAIN_CLASS_NAMES, "around"), data)
+    mine = predict(
+        ours({**windows, "cell_alignment": "around"}, head, PLAIN_CLASS_NAMES, "around"), data
+    )
     assert (theirs.pred_sem_seg.data == mine.pred_sem_seg.data).float().mean() > 0.999
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_synonyms_merged_at_the_patches_change_little(data, head):
     """mmseg merges before resizing, we after it; only borders of two synonyms can differ."""
-    assert agreement(data, WHOLE, head, WORDS) > 0.98
+    assert agreement(data, WHOLE, head, CLASS_NAMES) > 0.98
 
 
 def test_the_number_of_classes_comes_from_the_vocabulary():
@@ -117,11 +119,11 @@ def test_logits_carry_the_temperature(data):
 def test_words_are_encoded_once(data):
     model = encoder_decoder(WHOLE)
     clip = model.backbone.clip
-    assert model.decode_head.text(clip) is model.decode_head.text(clip)
+    assert model.decode_head.text_embeddings(clip) is model.decode_head.text_embeddings(clip)
     clip.weights_hash = "0" * 64
-    first = model.decode_head.text(clip)
+    first = model.decode_head.text_embeddings(clip)
     clip.weights_hash = "1" * 64
-    assert model.decode_head.text(clip) is not first
+    assert model.decode_head.text_embeddings(clip) is not first
 
 
 def test_synonyms_take_the_best():
@@ -144,7 +146,7 @@ def test_training_is_refused(data):
         model(data[None].float(), [SegDataSample()], mode="loss")
 
 
-def test_pictures_that_no_preprocessor_put_into_a_batch_are_refused():
+def test_images_that_no_preprocessor_put_into_a_batch_are_refused():
     model = encoder_decoder(WHOLE)
     with pytest.raises(ConfigError, match="SegDataPreProcessor"):
         model.backbone([torch.zeros(3, *SIZE)])

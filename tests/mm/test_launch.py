@@ -127,7 +127,7 @@ def test_mistakes_in_configurations_are_named():
 
     with pytest.raises(ConfigError, match="SceneDatset is not in"), plain_errors():
         DATASETS.build({"type": "SceneDatset"})
-    with pytest.raises(ConfigError, match="'colour'"), plain_errors():
-        DATASETS.build({"type": "SceneDataset", "colour": 1})
+    with pytest.raises(ConfigError, match="'color'"), plain_errors():
+        DATASETS.build({"type": "SceneDataset", "color": 1})
     with pytest.raises(KeyError, match="other"), plain_errors():
         raise KeyError("other")

@@ -14,14 +14,14 @@ from mmseg.structures import SegDataSample
 from ovseg.datasets import find_benchmark
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.masks.mask_prompts import new_prompts
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.models.clip import build_clip
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.proposals.given import GivenProposer
+from ovseg.proposals.given import PrecomputedMaskProposer
 from ovseg.registry import HEADS
 from ovseg.segmenter import load
-from ovseg.utils.plain_data import arguments_of
-from ovseg.zoo import entry
+from ovseg.utils.plain_data import resolve_type
+from ovseg.zoo import model_entry
 from tests.proposals.test_maskformer import SMALL, SWIN, published, published_swin, theirs_of_swin
 from tests.weights.test_rename_ovseg import whole_model
 
@@ -36,9 +36,9 @@ def model_of(name):
 @pytest.mark.parametrize("name", SWIN_B)
 def test_the_published_protocol(name):
     config = model_of(f"swin_b_vit_l14_{name}")
-    model, benchmark = plain(config.model), find_benchmark(name)
+    model, benchmark = to_dict(config.model), find_benchmark(name)
     assert model["vocabulary"] == benchmark.vocabulary("mask_adapted")
-    assert len(Vocabulary.builtin(model["vocabulary"]).queries) == benchmark.num_classes
+    assert len(Vocabulary.builtin(model["vocabulary"]).prompts) == benchmark.num_classes
     assert model["templates"] == "vild14"
     assert model["test_cfg"] == {
         "mode": "whole",
@@ -47,7 +47,7 @@ def test_the_published_protocol(name):
         "resize": "pillow",
         "window_batch": 32,
     }
-    _, options = arguments_of(model["decode_head"], HEADS, "decode_head")
+    _, options = resolve_type(model["decode_head"], HEADS, "decode_head")
     assert (options["mask_threshold"], options["weight"]) == (0.4, SWIN_B[name])
     assert config.test_dataloader.dataset.type == benchmark.dataset
 
@@ -60,10 +60,10 @@ def test_the_published_protocol(name):
     ],
 )
 def test_the_models_of_the_zoo_are_those_of_the_configurations(arch, zoo):
-    model = plain(model_of(f"{arch}_ade20k").model)
+    model = to_dict(model_of(f"{arch}_ade20k").model)
     del model["vocabulary"]
-    assert model == entry(zoo).fresh_spec()
-    assert "non-commercial" in entry(zoo).licence()
+    assert model == model_entry(zoo).fresh_spec()
+    assert "non-commercial" in model_entry(zoo).license()
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def segmentor(tiny_clip_files):
 
 
 def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
-    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 30, 44))
-    (found,) = segmentor.predict(torch.from_numpy(picture).float())
+    image = np.random.default_rng(0).integers(0, 256, (1, 3, 30, 44))
+    (found,) = segmentor.predict(torch.from_numpy(image).float())
     assert found.pred_sem_seg.data.shape == (1, 30, 44)
     assert found.seg_logits.data.shape == (3, 30, 44)
     agreed = found.seg_logits.data.argmax(0) == found.pred_sem_seg.data[0]
@@ -106,19 +106,23 @@ def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
 @pytest.mark.parametrize("flip", [False, True])
 def test_masks_of_the_ground_truth(segmentor, flip):
     head = segmentor.pipeline.head
-    head.prompts, head.mask_embedding, head.source = False, None, GivenProposer("ground_truth")
-    picture = torch.randint(0, 256, (1, 3, 30, 44)).float()
+    head.prompts, head.mask_embedding, head.source = (
+        False,
+        None,
+        PrecomputedMaskProposer("ground_truth"),
+    )
+    image = torch.randint(0, 256, (1, 3, 30, 44)).float()
     labels = torch.full((1, 30, 44), 255)
     labels[:, :, :20], labels[:, 10:, 20:] = 1, 0
     sample = SegDataSample(gt_sem_seg=PixelData(data=labels))
     if flip:
         sample.set_metainfo({"flip": True, "flip_direction": "horizontal"})
-    segmentor.predict(picture.flip(3) if flip else picture, [sample])
+    segmentor.predict(image.flip(3) if flip else image, [sample])
     # CLIP may name a region wrongly, but names all of it alike.
     found = sample.pred_sem_seg.data[0]
     assert len(found[:, :20].unique()) == len(found[10:, 20:].unique()) == 1
-    with pytest.raises(ConfigError, match="the pictures have no labels"):
-        segmentor.predict(picture)
+    with pytest.raises(ConfigError, match="the images have no labels"):
+        segmentor.predict(image)
 
 
 @pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
@@ -151,12 +155,12 @@ def test_another_clip_switches_the_prompts_off(segmentor, whole):
 
 
 def test_windows_of_mmseg_are_refused(segmentor):
-    with pytest.raises(ConfigError, match="looks at the whole picture"):
+    with pytest.raises(ConfigError, match="looks at the whole image"):
         segmentor.encode_decode(torch.zeros(1, 3, 32, 32), [])
 
 
 @pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
-def test_a_whole_model_of_the_released_layout_segments_a_picture(tiny_clip_files, tmp_path):
+def test_a_whole_model_of_the_released_layout_segments_an_image(tiny_clip_files, tmp_path):
     config, weights = tiny_clip_files
     clip = build_clip(config, weights)
     network = {"type": "MaskFormerProposer", "backbone": {"type": "SwinFeatures", **SWIN}}
@@ -169,19 +173,19 @@ def test_a_whole_model_of_the_released_layout_segments_a_picture(tiny_clip_files
     torch.save({"model": content}, tmp_path / "whole.pth")
     spec = {
         "type": "OpenVocabSegmentor",
-        "backbone": {"type": "ClipBackbone", "model": str(config), "pretrained": "byhand:whole"},
+        "backbone": {"type": "ClipBackbone", "model": str(config), "pretrained": "manual:whole"},
         "decode_head": {
             "type": "MaskAdaptedClipHead",
-            "proposer": {**network, "pretrained": "byhand:whole"},
-            "pretrained": "byhand:whole",
+            "proposer": {**network, "pretrained": "manual:whole"},
+            "pretrained": "manual:whole",
         },
         "templates": "photo",
         "test_cfg": {"short_side": 64, "resize": "pillow"},
     }
     (tmp_path / "model.json").write_text(json.dumps({"model": spec}))
     model = load(tmp_path / "model.json", checkpoint=tmp_path / "whole.pth", device="cpu")
-    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    found = model.segment(picture, ["cat", "dog; puppy", "sky"])
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    found = model.segment(image, ["cat", "dog; puppy", "sky"])
     assert found.labels.shape == (50, 70)
     assert found.scores.min() > 0
     assert model.pipeline.head.source.network.no_object.eq(1).all()

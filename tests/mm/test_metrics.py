@@ -9,7 +9,7 @@ from mmseg.registry import METRICS
 from PIL import Image
 
 from ovseg.errors import DatasetError
-from ovseg.mm.metrics import picture_name
+from ovseg.mm.metrics import image_name
 
 
 def samples(count, classes, ignore=255, size=(20, 30)):
@@ -56,15 +56,15 @@ def test_sums_are_integers_and_the_metric_starts_anew():
     assert not metric.results
 
 
-def test_row_84_a_picture_that_was_not_counted_leaves_no_number():
+def test_an_image_that_was_not_counted_leaves_no_number():
     metric = build(5)
     metric.process(None, list(samples(2, 5)))
-    with pytest.raises(DatasetError, match="2 of 3 pictures were counted, so there is no score"):
+    with pytest.raises(DatasetError, match="2 of 3 images were counted, so there is no score"):
         metric.evaluate(3)
 
 
 def evaluate_shares(monkeypatch, shares, size):
-    """Let every share of the pictures be counted by a process of its own; return their sums."""
+    """Let every share of the images be counted by a process of its own; return their sums."""
     gathered = []
     monkeypatch.setattr(
         "ovseg.mm.metrics.all_gather_object", lambda part: gathered.append(part) or gathered
@@ -81,7 +81,7 @@ def evaluate_shares(monkeypatch, shares, size):
 
 
 def dealt(size, processes, repeat=True):
-    """Deal pictures as mmengine's DefaultSampler does: padded from the start, in turns."""
+    """Deal images as mmengine's DefaultSampler does: padded from the start, in turns."""
     order = list(samples(size, 5))
     if repeat:
         order += order[: -size % processes]
@@ -91,7 +91,7 @@ def dealt(size, processes, repeat=True):
 @pytest.mark.parametrize("processes", [2, 3, 4])
 @pytest.mark.parametrize("size", [4, 5, 7, 11])
 @pytest.mark.parametrize("repeat", [True, False])
-def test_every_picture_counts_once_whatever_the_number_of_processes(
+def test_every_image_counts_once_whatever_the_number_of_processes(
     monkeypatch, size, processes, repeat
 ):
     alone = evaluate_shares(monkeypatch, dealt(size, 1), size)
@@ -103,13 +103,13 @@ def test_every_picture_counts_once_whatever_the_number_of_processes(
 
 def test_a_lost_process_leaves_no_score(monkeypatch):
     first, second = dealt(8, 2)
-    with pytest.raises(DatasetError, match="4 of 8 pictures.*a process was lost"):
+    with pytest.raises(DatasetError, match="4 of 8 images.*a process was lost"):
         evaluate_shares(monkeypatch, [first, []], 8)
-    with pytest.raises(DatasetError, match="0 of 8 pictures"):
+    with pytest.raises(DatasetError, match="0 of 8 images"):
         evaluate_shares(monkeypatch, [[]], 8)
 
 
-def test_pictures_that_are_counted_twice_are_refused(monkeypatch):
+def test_images_that_are_counted_twice_are_refused(monkeypatch):
     (a, b) = samples(2, 5)
     with pytest.raises(DatasetError, match="0.png: the split has 3 items but only 2 different"):
         evaluate_shares(monkeypatch, [[a, b, a]], 3)
@@ -140,5 +140,5 @@ def test_missing_and_wrong_label_maps_are_named():
 
 def test_names_keep_apart_what_lies_in_different_folders(tmp_path):
     root = str(tmp_path)
-    names = {picture_name(f"{root}/{folder}/a.png", root) for folder in ("x", "y")}
+    names = {image_name(f"{root}/{folder}/a.png", root) for folder in ("x", "y")}
     assert names == {"x/a", "y/a"}

@@ -66,7 +66,7 @@ def test_mmengine_can_ask_for_the_full_mmcv():
     assert mmcv_full_available() is True
 
 
-def test_an_optimiser_with_parameter_rules_can_be_built():
+def test_an_optimizer_with_parameter_rules_can_be_built():
     import torch
     from mmengine.optim import build_optim_wrapper
 

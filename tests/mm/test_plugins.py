@@ -17,7 +17,7 @@ from ovseg.errors import ConfigError
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.registry import HEADS
 from ovseg.scenes.world import SPLITS, draw_scene
-from ovseg.zoo import entry
+from ovseg.zoo import model_entry
 from tests.plugin_files import Expected, write_plugin
 
 TEST_TOOL = str(Path(mmseg.__file__).parent / ".mim" / "tools" / "test.py")
@@ -39,7 +39,7 @@ def _here(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def model():
-    tiny = build_pipeline(entry("maskclip-tiny").spec)
+    tiny = build_pipeline(model_entry("maskclip-tiny").spec)
     return Pipeline(tiny.clip, Expected(), templates="photo", settings=tiny.settings)
 
 

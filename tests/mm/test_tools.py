@@ -22,8 +22,8 @@ SEED = SPLITS["test"][0]
 
 
 @pytest.fixture(scope="module")
-def picture_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pictures") / "scene.png"
+def image_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "scene.png"
     cv2.imwrite(str(path), draw_scene(SEED, SIZE).image[:, :, ::-1])
     return str(path)
 
@@ -77,36 +77,36 @@ def test_the_test_tool_takes_weights(monkeypatch, config_path, tmp_path, model, 
 
 
 @pytest.mark.parametrize("checkpoint", [None, "none", CLIP_FILE])
-def test_init_model_needs_no_checkpoint(config_path, picture_file, expected, checkpoint, recwarn):
+def test_init_model_needs_no_checkpoint(config_path, image_file, expected, checkpoint, recwarn):
     model = init_model(config_path, checkpoint, device="cpu")
     assert model.dataset_meta["classes"] == CLASSES
-    result = inference_model(model, picture_file)
+    result = inference_model(model, image_file)
     assert np.array_equal(result.pred_sem_seg.data[0].numpy(), expected)
     assert not [w for w in recwarn if "dataset_meta" in str(w.message)]
 
 
-def test_paths_and_arrays_may_follow_each_other(model, picture_file, expected):
-    array = cv2.imread(picture_file)
-    for source in (array, picture_file, array, f"scene://48x64/{SEED}.png"):
+def test_paths_and_arrays_may_follow_each_other(model, image_file, expected):
+    array = cv2.imread(image_file)
+    for source in (array, image_file, array, f"scene://48x64/{SEED}.png"):
         found = inference_model(model, source).pred_sem_seg.data[0].numpy()
         assert np.array_equal(found, expected)
-    assert len(inference_model(model, [picture_file, picture_file])) == 2
+    assert len(inference_model(model, [image_file, image_file])) == 2
 
 
-def test_results_can_be_drawn(model, picture_file, tmp_path):
+def test_results_can_be_drawn(model, image_file, tmp_path):
     out = tmp_path / "drawn.png"
-    result = inference_model(model, picture_file)
-    show_result_pyplot(model, picture_file, result, show=False, out_file=str(out))
+    result = inference_model(model, image_file)
+    show_result_pyplot(model, image_file, result, show=False, out_file=str(out))
     assert cv2.imread(str(out)).shape == (*SIZE, 3)
 
 
 @pytest.mark.parametrize("weights", [None, "none"])
 def test_the_inferencer_shows_our_classes(
-    config_path, picture_file, expected, weights, monkeypatch, tmp_path
+    config_path, image_file, expected, weights, monkeypatch, tmp_path
 ):
     inferencer = MMSegInferencer(model=config_path, weights=weights, device="cpu")
     inferencer.show_progress = False
-    result = inferencer(picture_file, return_vis=True, out_dir=str(tmp_path))
+    result = inferencer(image_file, return_vis=True, out_dir=str(tmp_path))
     assert np.array_equal(np.asarray(result["predictions"]), expected)
     assert result["visualization"].shape == (*SIZE, 3)
     assert tuple(inferencer.visualizer.dataset_meta["classes"]) == CLASSES

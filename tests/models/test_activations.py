@@ -21,7 +21,7 @@ QUICK = ModelConfig("ViT-B-16-quickgelu", {"quick_gelu": True})
 
 
 def activations(encoder: ClipEncoder) -> tuple[type, type]:
-    """Of the picture tower and of the text tower."""
+    """Of the image encoder and of the text encoder."""
     visual, text = encoder.model.visual.transformer, encoder.model.transformer
     return type(visual.resblocks[0].mlp.gelu), type(text.resblocks[0].mlp.gelu)
 
@@ -65,7 +65,7 @@ def test_tag_against_model_is_checked_before_anything_is_fetched(monkeypatch) ->
         build_clip("ViT-B-16", "openai", act_layer="gelu")
 
 
-def test_act_layer_changes_the_picture_tower(tiny_clip_files) -> None:
+def test_act_layer_changes_the_image_tower(tiny_clip_files) -> None:
     assert activations(build_clip(*tiny_clip_files)) == (nn.GELU, nn.GELU)
     quick = build_clip(*tiny_clip_files, act_layer="quick_gelu")
     assert activations(quick) == (QuickGELU, QuickGELU)

@@ -41,7 +41,7 @@ def test_half_precision_weights_are_run_in_full(tiny_clip_files, tmp_path: Path)
     assert torch.equal(encoder.model.visual.proj, half["visual.proj"].float())
 
 
-def test_a_tuned_picture_tower_lies_over_the_whole_model(tiny_clip_files, tmp_path: Path) -> None:
+def test_a_tuned_image_tower_lies_over_the_whole_model(tiny_clip_files, tmp_path: Path) -> None:
     config, whole = tiny_clip_files
     tower = {k: v + 1 for k, v in load_file(whole).items() if k.startswith("visual.")}
     path = tmp_path / "tuned.safetensors"
@@ -50,7 +50,7 @@ def test_a_tuned_picture_tower_lies_over_the_whole_model(tiny_clip_files, tmp_pa
     for name, value in tuned.model.state_dict().items():
         assert torch.equal(value, tower.get(name, plain.model.state_dict()[name]))
     assert tuned.weights_hash not in (plain.weights_hash, sha256(path))
-    with pytest.raises(CheckpointError, match="beside the picture tower: ln_final.bias"):
+    with pytest.raises(CheckpointError, match="beside the image encoder: ln_final.bias"):
         build_clip(config, whole, tuned=whole)
     del tower["visual.proj"]
     save_file(tower, path)
@@ -73,7 +73,7 @@ def test_padding_right_and_below(tiny_clip_files, size: tuple[int, int]) -> None
     images = torch.rand(2, 3, *size)
     height, width = size
     for pad in ("before", "after"):
-        encoder = build_clip(*tiny_clip_files, pad=pad, normalization="half")
+        encoder = build_clip(*tiny_clip_files, pad_mode=pad, normalization="half")
         out = encoder.pad_and_normalize(images)
         assert out.shape[-2] % 8 == out.shape[-1] % 8 == 0
         torch.testing.assert_close(out[..., :height, :width], images * 2 - 1)
@@ -83,7 +83,7 @@ def test_padding_right_and_below(tiny_clip_files, size: tuple[int, int]) -> None
 
 
 def test_padding_around_to_multiples_of_16_of_which_whole_patches_are_seen(tiny_clip_files) -> None:
-    encoder = build_clip(*tiny_clip_files, pad="around", normalization="half")
+    encoder = build_clip(*tiny_clip_files, pad_mode="around", normalization="half")
     images = torch.rand(1, 3, 13, 32)
     expected = torch.nn.functional.pad(images * 2 - 1, (0, 0, 1, 2))
     torch.testing.assert_close(encoder.pad_and_normalize(images), expected)
@@ -157,8 +157,8 @@ def test_a_tokenizer_is_not_fetched_when_offline(monkeypatch, offline: str, want
 def test_settings_that_are_none(tiny_clip_files) -> None:
     for name, value in {
         "precision": "fp8",
-        "pad": "both",
-        "towers": "picture",
+        "pad_mode": "both",
+        "towers": "image",
         "act_layer": "relu",
         "normalization": "openai",
         "position_rule": "nearest",
@@ -171,7 +171,7 @@ def test_settings_that_are_none(tiny_clip_files) -> None:
 def test_position_rule_reaches_the_tower(tiny_clip_files) -> None:
     images = torch.rand(1, 3, 40, 56)
     tokens = [
-        build_clip(*tiny_clip_files, position_rule=rule).trunk(images).tokens
+        build_clip(*tiny_clip_files, position_rule=rule).run_backbone(images).tokens
         for rule in ("size", "plus_0.1", "antialias")
     ]
     assert not torch.allclose(tokens[0], tokens[1], atol=1e-4)
@@ -181,5 +181,5 @@ def test_position_rule_reaches_the_tower(tiny_clip_files) -> None:
 def test_the_bundled_model() -> None:
     encoder = build_clip("asset:clip_tiny", "asset:clip_tiny")
     text = encoder.encode_text(encoder.tokenize(["grass"]))
-    dense = encoder.readout(encoder.trunk(torch.rand(1, 3, 64, 64)), "value")
+    dense = encoder.dense_features(encoder.run_backbone(torch.rand(1, 3, 64, 64)), "value")
     assert dense.features.shape[1] == text.shape[1] == encoder.embed_dim

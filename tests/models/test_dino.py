@@ -52,7 +52,7 @@ def test_parts_are_what_timm_computes(dino: DinoEncoder) -> None:
 
 
 @torch.inference_mode()
-def test_pictures_are_padded_with_black_right_and_below(dino: DinoEncoder) -> None:
+def test_images_are_padded_with_black_right_and_below(dino: DinoEncoder) -> None:
     image = torch.rand(1, 3, 20, 33)
     black = nn.functional.pad(image, (0, 7, 0, 4))
     torch.testing.assert_close(dino(image), dino(black))

@@ -14,7 +14,7 @@ from ovseg.errors import ConfigError, InputError
 from ovseg.models.clip import ClipEncoder, build_clip
 from ovseg.models.encoder_for import tower_for
 from ovseg.models.eva_siglip import EvaTower, SiglipTower
-from ovseg.models.image_encoder import parse_capture
+from ovseg.models.image_encoder import parse_intermediates
 from ovseg.models.resnet import AttentionPoolBlock, ResNetTower, with_mean
 from ovseg.models.vit import VitTower
 
@@ -97,10 +97,10 @@ def images() -> torch.Tensor:
 def test_kind_and_sizes(encoder, kind: str, images) -> None:
     tower = encoder.tower
     assert type(tower) is KINDS[kind]
-    trunk = encoder.trunk(images)
+    backbone_tokens = encoder.run_backbone(images)
     rows, columns = -(-72 // tower.patch_size), -(-45 // tower.patch_size)
-    assert trunk.grid == (rows, columns)
-    assert trunk.tokens.shape == (2, tower.prefix + rows * columns, tower.width)
+    assert backbone_tokens.grid == (rows, columns)
+    assert backbone_tokens.tokens.shape == (2, tower.prefix + rows * columns, tower.width)
     assert tower.has_class_token == (kind != "siglip")
     assert not encoder.training
     assert all(p.requires_grad for p in encoder.parameters())
@@ -108,13 +108,13 @@ def test_kind_and_sizes(encoder, kind: str, images) -> None:
 
 @torch.inference_mode()
 def test_readout_shapes_and_batch_equals_single(encoder, images) -> None:
-    trunk = encoder.trunk(images)
+    backbone_tokens = encoder.run_backbone(images)
     for name in ("value", "csa"):
-        dense = encoder.readout(trunk, name, keys=True)
-        assert dense.features.shape == (2, encoder.embed_dim, *trunk.grid)
-        assert dense.keys.shape[:2] == (2, trunk.grid[0] * trunk.grid[1])
+        dense = encoder.dense_features(backbone_tokens, name, keys=True)
+        assert dense.features.shape == (2, encoder.embed_dim, *backbone_tokens.grid)
+        assert dense.keys.shape[:2] == (2, backbone_tokens.grid[0] * backbone_tokens.grid[1])
         for index in range(2):
-            one = encoder.readout(encoder.trunk(images[index : index + 1]), name)
+            one = encoder.dense_features(encoder.run_backbone(images[index : index + 1]), name)
             torch.testing.assert_close(one.features[0], dense.features[index], atol=1e-5, rtol=1e-4)
 
 
@@ -130,65 +130,67 @@ def test_global_embedding_equals_open_clip_at_native_size(encoder) -> None:
 @torch.inference_mode()
 def test_half_precision_gives_float32_close_by(encoder, images, precision: str) -> None:
     half = copy.deepcopy(encoder).to_precision(precision)
-    trunk = half.trunk(images)
-    assert trunk.tokens.dtype == half.dtype != torch.float32
+    backbone_tokens = half.run_backbone(images)
+    assert backbone_tokens.tokens.dtype == half.dtype != torch.float32
     assert half.text_dtype == torch.float32
     for name in ("value", "csa"):
-        found = half.readout(trunk, name).features
+        found = half.dense_features(backbone_tokens, name).features
         assert found.dtype == torch.float32
-        expected = encoder.readout(encoder.trunk(images), name).features
+        expected = encoder.dense_features(encoder.run_backbone(images), name).features
         assert torch.cosine_similarity(found, expected, dim=1).min() > 0.999
 
 
 @pytest.mark.parametrize("kind", ["vit", "eva", "siglip"], indirect=True)
 @torch.inference_mode()
 def test_capture_changes_nothing_and_gives_inner_tokens(encoder, images) -> None:
-    plain = encoder.trunk(images)
+    plain = encoder.run_backbone(images)
     names = ["ln_2@-3", "block@0"]
-    kept = encoder.trunk(images, capture=names)
+    kept = encoder.run_backbone(images, return_intermediates=names)
     torch.testing.assert_close(kept.tokens, plain.tokens)
-    assert set(kept.captured) == set(names)
-    assert kept.captured["ln_2@-3"].shape == plain.tokens.shape
+    assert set(kept.intermediates) == set(names)
+    assert kept.intermediates["ln_2@-3"].shape == plain.tokens.shape
     blocks = getattr(encoder.model.visual, "trunk", None)
     blocks = encoder.model.visual.transformer.resblocks if blocks is None else blocks.blocks
     seen = {}
     block = blocks[-3]
     norm = block.ln_2 if hasattr(block, "ln_2") else block.norm2
     hook = norm.register_forward_hook(lambda module, args, out: seen.update(inner=out))
-    encoder.trunk(images)
+    encoder.run_backbone(images)
     hook.remove()
-    torch.testing.assert_close(kept.captured["ln_2@-3"], seen["inner"])
+    torch.testing.assert_close(kept.intermediates["ln_2@-3"], seen["inner"])
 
 
 def test_capture_errors(encoders) -> None:
     images = torch.rand(1, 3, 32, 32)
     for name in ("ln_3@1", "ln_2@--1", "ln_2@\u00b2", "ln_2"):
         with pytest.raises(ConfigError, match="ln_2@i or block@i"):
-            encoders["vit"].trunk(images, capture=[name])
+            encoders["vit"].run_backbone(images, return_intermediates=[name])
     with pytest.raises(ConfigError, match="does not run"):
-        encoders["vit"].trunk(images, capture=["ln_2@-1"])
+        encoders["vit"].run_backbone(images, return_intermediates=["ln_2@-1"])
     with pytest.raises(ConfigError, match="no inner tokens"):
-        encoders["resnet"].trunk(images, capture=["ln_2@0"])
-    assert parse_capture(["block@-2"], blocks=3, ran=2) == {("block", 1): "block@-2"}
+        encoders["resnet"].run_backbone(images, return_intermediates=["ln_2@0"])
+    assert parse_intermediates(["block@-2"], blocks=3, ran=2) == {("block", 1): "block@-2"}
 
 
 def test_tower_refuses_wrong_shapes(encoders) -> None:
     with pytest.raises(InputError, match="multiples of 8"):
-        encoders["vit"].tower.trunk(torch.rand(1, 3, 33, 32))
+        encoders["vit"].tower.run_backbone(torch.rand(1, 3, 33, 32))
     with pytest.raises(InputError, match="not empty"):
-        encoders["vit"].trunk(torch.rand(3, 32, 32))
+        encoders["vit"].run_backbone(torch.rand(3, 32, 32))
 
 
 def test_gradients_reach_the_weights(encoders) -> None:
     encoder = copy.deepcopy(encoders["vit"])
-    encoder.readout(encoder.trunk(torch.rand(1, 3, 32, 32)), "csa").features.sum().backward()
+    encoder.dense_features(
+        encoder.run_backbone(torch.rand(1, 3, 32, 32)), "csa"
+    ).features.sum().backward()
     assert encoder.model.visual.conv1.weight.grad is not None
 
 
 def test_siglip_has_no_vanilla_readout(encoders) -> None:
-    trunk = encoders["siglip"].trunk(torch.rand(1, 3, 32, 32))
+    trunk = encoders["siglip"].run_backbone(torch.rand(1, 3, 32, 32))
     with pytest.raises(ConfigError, match="vanilla"):
-        encoders["siglip"].readout(trunk, "vanilla")
+        encoders["siglip"].dense_features(trunk, "vanilla")
 
 
 @torch.inference_mode()

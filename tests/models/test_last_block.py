@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError
 from ovseg.models.clip import ClipEncoder, build_clip
-from ovseg.models.last_block import READOUTS, read_last_block, split_heads
+from ovseg.models.last_block import ATTENTION_MODES, read_last_block, split_heads
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def encoder(tiny_clip_files) -> ClipEncoder:
 @pytest.fixture(scope="module")
 def trunk(encoder):
     images = torch.rand(2, 3, 40, 24, generator=torch.Generator().manual_seed(2))
-    return encoder.trunk(images)
+    return encoder.run_backbone(images)
 
 
 def plain_attention(encoder: ClipEncoder, tokens: Tensor, name: str, scale: float) -> Tensor:
@@ -69,22 +69,22 @@ def test_value_path_computes_no_queries_or_keys(encoder, trunk, monkeypatch) -> 
 
     monkeypatch.setattr(encoder.tower.last, "query", forbidden)
     monkeypatch.setattr(encoder.tower.last, "key", forbidden)
-    encoder.readout(trunk, "value")
+    encoder.dense_features(trunk, "value")
 
 
 def test_proxy_attention_mixes_values(encoder, trunk) -> None:
     patches = trunk.tokens.shape[1] - 1
     identity = torch.eye(patches).expand(2, -1, -1)
-    found = encoder.tower.mixed_by(trunk, identity)
-    torch.testing.assert_close(found, encoder.tower.mixed(trunk, "value_only"))
-    mean = encoder.tower.mixed_by(trunk, torch.full((2, 3, patches), 1 / patches))
+    found = encoder.tower.attend_with(trunk, identity)
+    torch.testing.assert_close(found, encoder.tower.attended_tokens(trunk, "value_only"))
+    mean = encoder.tower.attend_with(trunk, torch.full((2, 3, patches), 1 / patches))
     assert mean.shape == (2, 3, 32)
     torch.testing.assert_close(mean[:, 0], found.mean(dim=1), atol=1e-5, rtol=1e-4)
 
 
 def test_unknown_names(encoder, trunk) -> None:
     with pytest.raises(ConfigError, match="value, value_only, qq"):
-        encoder.readout(trunk, "vales")
+        encoder.dense_features(trunk, "vales")
     with pytest.raises(ConfigError, match="sqrt_d or none"):
-        encoder.readout(trunk, "qq", attn_scale="sqrt")
-    assert "vanilla" in READOUTS
+        encoder.dense_features(trunk, "qq", attn_scale="sqrt")
+    assert "vanilla" in ATTENTION_MODES

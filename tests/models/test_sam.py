@@ -1,4 +1,4 @@
-"""SAM through segment_anything: sources of the network and its weights, pictures, precision."""
+"""SAM through segment_anything: sources of the network and its weights, images, precision."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sam() -> SamEncoder:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
 
 
@@ -38,19 +38,17 @@ def test_published_sizes_are_those_of_segment_anything(size: str) -> None:
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
-def test_a_picture_is_encoded_as_by_sams_own_predictor(
-    sam: SamEncoder, picture: np.ndarray
-) -> None:
+def test_an_image_is_encoded_as_by_sams_own_predictor(sam: SamEncoder, image: np.ndarray) -> None:
     predictor = SamPredictor(sam.model)
-    predictor.set_image(picture)
-    found = sam.encode(picture)
+    predictor.set_image(image)
+    found = sam.encode(image)
     torch.testing.assert_close(found.embedding, predictor.get_image_embedding())
-    assert found.size == picture.shape[:2]
+    assert found.size == image.shape[:2]
     assert found.scaled == tuple(predictor.input_size)
 
 
-def test_sides_are_rounded_up_first(sam: SamEncoder, picture: np.ndarray) -> None:
-    ready = sam.prepare(picture, 16)
+def test_sides_are_rounded_up_first(sam: SamEncoder, image: np.ndarray) -> None:
+    ready = sam.prepare(image, 16)
     assert ready.size == (48, 64)
     assert ready.scaled == (48, 64)
     assert ready.pixels.shape == (1, 3, 64, 64)
@@ -58,16 +56,14 @@ def test_sides_are_rounded_up_first(sam: SamEncoder, picture: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (700, 1), (3, 2)])
-def test_pictures_of_any_shape_have_finite_features(
-    sam: SamEncoder, shape: tuple[int, int]
-) -> None:
+def test_images_of_any_shape_have_finite_features(sam: SamEncoder, shape: tuple[int, int]) -> None:
     found = sam.encode(np.full((*shape, 3), 128, np.uint8))
     assert min(found.scaled) >= 1
     assert max(found.scaled) == 64
     assert torch.isfinite(found.embedding).all()
 
 
-def test_no_picture_is_refused(sam: SamEncoder) -> None:
+def test_no_image_is_refused(sam: SamEncoder) -> None:
     for bad in (np.zeros((4, 4)), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(InputError):
             sam.prepare(bad)
@@ -79,7 +75,7 @@ def test_the_long_side_is_rounded_as_sam_does() -> None:
 
 
 def test_weights_come_from_pth_and_safetensors(
-    sam: SamEncoder, picture: np.ndarray, tmp_path: Path
+    sam: SamEncoder, image: np.ndarray, tmp_path: Path
 ) -> None:
     config = tmp_path / "small.json"
     config.write_text(json.dumps(SMALL))
@@ -91,7 +87,7 @@ def test_weights_come_from_pth_and_safetensors(
         assert len(again.weights_hash) == 64
         assert not again.training
         torch.testing.assert_close(
-            again.encode(picture).embedding, sam.encode(picture).embedding, atol=0, rtol=0
+            again.encode(image).embedding, sam.encode(image).embedding, atol=0, rtol=0
         )
 
 
@@ -145,11 +141,11 @@ def test_unusable_models_are_refused(tmp_path: Path) -> None:
         build_sam(SMALL, None, precision="half")
 
 
-def test_the_encoder_alone_runs_in_half_precision(picture: np.ndarray) -> None:
+def test_the_encoder_alone_runs_in_half_precision(image: np.ndarray) -> None:
     half = build_sam(SMALL, None, precision="bf16")
     assert half.dtype == torch.bfloat16
     assert half.model.mask_decoder.iou_token.weight.dtype == torch.float32
-    assert half.encode(picture).embedding.dtype == torch.float32
+    assert half.encode(image).embedding.dtype == torch.float32
 
 
 def test_vit_h_leaves_fp16_with_a_notice() -> None:

@@ -25,22 +25,22 @@ def sam() -> SamEncoder:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
 
 
 @pytest.fixture(params=[1, 1 << 23])
 def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row at a time, or all of them."""
-    monkeypatch.setattr(sam_attention, "_CPU_NUMBERS", request.param)
+    monkeypatch.setattr(sam_attention, "_CPU_ELEMENTS", request.param)
 
 
 @pytest.mark.usefixtures("few_rows")
 @torch.no_grad()
-def test_embedding_is_that_of_segment_anything(sam: SamEncoder, picture: np.ndarray) -> None:
-    ready = sam.prepare(picture, 4)
+def test_embedding_is_that_of_segment_anything(sam: SamEncoder, image: np.ndarray) -> None:
+    ready = sam.prepare(image, 4)
     sam._last = None
-    found = sam.encode(picture, 4)
+    found = sam.encode(image, 4)
     expected = sam.model.image_encoder(ready.pixels)
     torch.testing.assert_close(found.embedding, expected, atol=1e-5, rtol=1e-5)
     assert (found.size, found.scaled) == (ready.size, ready.scaled)
@@ -48,8 +48,8 @@ def test_embedding_is_that_of_segment_anything(sam: SamEncoder, picture: np.ndar
 
 @pytest.mark.usefixtures("few_rows")
 @torch.no_grad()
-def test_correlation_is_that_of_the_whole_matrices(sam: SamEncoder, picture: np.ndarray) -> None:
-    found = SamCorrelation(sam.encode(picture), cos_fac=1.1)
+def test_correlation_is_that_of_the_whole_matrices(sam: SamEncoder, image: np.ndarray) -> None:
+    found = SamCorrelation(sam.encode(image), cos_fac=1.1)
     rows, columns = found.grid
     attention = found.attention[slice(None)][..., :rows, :columns].flatten(2)[:, found.places]
     unit = normalize(found.attention.value[:, found.places], dim=2)
@@ -59,26 +59,26 @@ def test_correlation_is_that_of_the_whole_matrices(sam: SamEncoder, picture: np.
     matrix = kept / kept.sum(1, keepdim=True)
     torch.testing.assert_close(found[slice(None)], matrix)
     tokens = torch.randn(len(matrix), 3)
-    torch.testing.assert_close(found.mix(tokens), matrix @ tokens)
+    torch.testing.assert_close(found.attend(tokens), matrix @ tokens)
 
 
-def test_partial_patches_are_dropped_or_filled(sam: SamEncoder, picture: np.ndarray) -> None:
-    assert sam.encode(picture).scaled == (47, 64)
-    assert sam.encode(picture).valid == (2, 4)
-    full = sam.encode(picture, full_patches=True)
+def test_partial_patches_are_dropped_or_filled(sam: SamEncoder, image: np.ndarray) -> None:
+    assert sam.encode(image).scaled == (47, 64)
+    assert sam.encode(image).valid == (2, 4)
+    full = sam.encode(image, full_patches=True)
     assert full.scaled == (48, 64)
     assert full.valid == (3, 4)
-    assert sam.encode(picture[:1]).valid == (1, 4)
+    assert sam.encode(image[:1]).valid == (1, 4)
 
 
-def test_other_weights_look_again(sam: SamEncoder, picture: np.ndarray) -> None:
+def test_other_weights_look_again(sam: SamEncoder, image: np.ndarray) -> None:
     torch.manual_seed(0)
     own = build_sam(SMALL, None)
-    before = own.encode(picture)
-    assert own.encode(picture.copy()) is before
+    before = own.encode(image)
+    assert own.encode(image.copy()) is before
     own.load_state_dict(sam.state_dict())
-    torch.testing.assert_close(own.encode(picture).tokens, sam.encode(picture).tokens)
-    assert own.encode(picture[::-1]) is not own.encode(picture)
+    torch.testing.assert_close(own.encode(image).tokens, sam.encode(image).tokens)
+    assert own.encode(image[::-1]) is not own.encode(image)
 
 
 def test_thresholds() -> None:

@@ -91,7 +91,7 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "label", "queries"),
+    ("text", "label", "prompts"),
     [
         ("cat", "cat", ("cat",)),
         ("cat; feline;kitty", "cat", ("cat", "feline", "kitty")),
@@ -105,9 +105,9 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
         ("cat; Cat; feline", "cat", ("cat", "feline")),
     ],
 )
-def test_entry(text: str, label: str, queries: tuple[str, ...]) -> None:
+def test_entry(text: str, label: str, prompts: tuple[str, ...]) -> None:
     entry = parse_entry(text, "line 1")
-    assert (entry.label, entry.queries) == (label, queries)
+    assert (entry.label, entry.prompts) == (label, prompts)
 
 
 @pytest.mark.parametrize("text", ["cat;;feline", "cat;", "; cat", "pet: cat; ;dog"])
@@ -124,7 +124,7 @@ def test_empty_label_or_query(text: str) -> None:
 
 def test_label_without_a_blank_is_questioned() -> None:
     with pytest.warns(UserWarning, match="write a blank after it"):
-        assert parse_entry("pet:cat", "line 1").queries == ("pet:cat",)
+        assert parse_entry("pet:cat", "line 1").prompts == ("pet:cat",)
 
 
 def test_key_ignores_case_and_blanks() -> None:

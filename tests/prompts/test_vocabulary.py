@@ -30,7 +30,7 @@ COUNTS = {
     "voc20": 20,
     "voc21": 21,
 }
-QUERY_COUNTS = {**COUNTS, "voc21": 46, "coco_object": 97}
+PROMPT_COUNTS = {**COUNTS, "voc21": 46, "coco_object": 97}
 WITH_BACKGROUND = ("coco_object", "context60", "voc21")
 
 LISTS = [name for name in builtins() if not name.startswith("scenes")]
@@ -45,35 +45,35 @@ def suffixed(known: str) -> list[str]:
 
 
 def test_names() -> None:
-    words = Vocabulary.from_names(["sky", "house; home", "thing: red car; blue car"])
-    assert words.classes == ("sky", "house", "thing")
-    assert words.queries == ("sky", "house", "home", "red car", "blue car")
-    assert words.query_class == (0, 1, 1, 2, 2)
-    assert words.background is None
-    assert len(words) == 3
+    vocabulary = Vocabulary.from_names(["sky", "house; home", "thing: red car; blue car"])
+    assert vocabulary.classes == ("sky", "house", "thing")
+    assert vocabulary.prompts == ("sky", "house", "home", "red car", "blue car")
+    assert vocabulary.prompt_class == (0, 1, 1, 2, 2)
+    assert vocabulary.background is None
+    assert len(vocabulary) == 3
 
 
 def test_text() -> None:
-    words = Vocabulary.parse("cat, dog; puppy, Background: sky; wall")
-    assert words.classes == ("cat", "dog", "Background")
-    assert words.query_class == (0, 1, 1, 2, 2)
-    assert words.background == 2
+    vocabulary = Vocabulary.parse("cat, dog; puppy, Background: sky; wall")
+    assert vocabulary.classes == ("cat", "dog", "Background")
+    assert vocabulary.prompt_class == (0, 1, 1, 2, 2)
+    assert vocabulary.background == 2
 
 
 def test_full_width_punctuation_divides() -> None:
-    words = Vocabulary.parse("cat\uff0cdog")
-    assert words.classes == ("cat", "dog")
+    vocabulary = Vocabulary.parse("cat\uff0cdog")
+    assert vocabulary.classes == ("cat", "dog")
     with pytest.warns(UserWarning, match="was cleaned to"):
-        assert Vocabulary.parse("cat\uff1bpuss\uff0cdog").query_class == (0, 0, 1)
+        assert Vocabulary.parse("cat\uff1bpuss\uff0cdog").prompt_class == (0, 0, 1)
 
 
 def test_vocabulary_and_path_are_understood(tmp_path: Path) -> None:
     file = tmp_path / "classes.txt"
     file.write_text("cat\ndog; puppy\n")
-    words = Vocabulary.parse(file)
-    assert words == Vocabulary.parse(str(file)) == Vocabulary.parse("cat, dog; puppy")
-    assert words.source == str(file)
-    assert Vocabulary.parse(words) is words
+    vocabulary = Vocabulary.parse(file)
+    assert vocabulary == Vocabulary.parse(str(file)) == Vocabulary.parse("cat, dog; puppy")
+    assert vocabulary.source == str(file)
+    assert Vocabulary.parse(vocabulary) is vocabulary
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_dirty_file_equals_the_clean_one(tmp_path: Path, dirty: str) -> None:
     clean = "cat\nbuilding, edifice\npet: dog; puppy\n"
     file = tmp_path / "classes.txt"
     file.write_bytes(dirty.encode())
-    words = Vocabulary.from_file(file)
-    assert words == Vocabulary.from_names(clean.strip().split("\n"))
+    vocabulary = Vocabulary.from_file(file)
+    assert vocabulary == Vocabulary.from_names(clean.strip().split("\n"))
     if "#" not in dirty:
-        assert words.sha256 == hashlib.sha256(clean.encode()).hexdigest()
+        assert vocabulary.sha256 == hashlib.sha256(clean.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("empty", ["", "  ", [], ()])
@@ -137,10 +137,10 @@ def test_positions_in_a_file(tmp_path: Path) -> None:
 
 
 def test_duplicates_merge() -> None:
-    words = Vocabulary.parse("cat; kitty, dog, CAT; feline; Kitty", merge_duplicates=True)
-    assert words.classes == ("cat", "dog")
-    assert words.queries == ("cat", "kitty", "feline", "dog")
-    assert words.query_class == (0, 0, 0, 1)
+    vocabulary = Vocabulary.parse("cat; kitty, dog, CAT; feline; Kitty", merge_duplicates=True)
+    assert vocabulary.classes == ("cat", "dog")
+    assert vocabulary.prompts == ("cat", "kitty", "feline", "dog")
+    assert vocabulary.prompt_class == (0, 0, 0, 1)
 
 
 def test_most_classes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,12 +153,12 @@ def test_most_classes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_class_is_warned_of_unless_a_background_joins_it() -> None:
-    words = Vocabulary.parse("cat")
+    vocabulary = Vocabulary.parse("cat")
     with pytest.warns(UserWarning, match="EVERY pixel"):
-        assert words.with_background("none") is words
+        assert vocabulary.with_background("none") is vocabulary
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert words.with_background("auto").classes == ("background", "cat")
+        assert vocabulary.with_background("auto").classes == ("background", "cat")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_missing_class_file(name: str) -> None:
         Vocabulary.parse(name)
 
 
-def test_missing_class_file_names_its_neighbours(tmp_path: Path) -> None:
+def test_missing_class_file_names_its_neighbors(tmp_path: Path) -> None:
     (tmp_path / "animals.txt").write_text("cat\n")
     with pytest.raises(PromptError, match=r"perhaps .*animals\.txt"):
         Vocabulary.parse(str(tmp_path / "animal.txt"))
@@ -204,20 +204,20 @@ def test_near_miss_of_a_builtin_name() -> None:
 def test_background_of_ones_own_words() -> None:
     words = Vocabulary.parse("cat, dog").with_background("sky; wall, tree")
     assert words.classes == ("background", "cat", "dog")
-    assert words.queries == ("sky", "wall", "tree", "cat", "dog")
-    assert words.query_class == (0, 0, 0, 1, 2)
+    assert words.prompts == ("sky", "wall", "tree", "cat", "dog")
+    assert words.prompt_class == (0, 0, 0, 1, 2)
     assert words.background == 0
     replaced = Vocabulary.parse("cat, background").with_background(["sky", "wall"])
-    assert replaced.queries == ("cat", "sky", "wall")
+    assert replaced.prompts == ("cat", "sky", "wall")
     assert replaced.background == 1
 
 
 def test_generic_background_leaves_out_what_is_asked() -> None:
     plain = Vocabulary.parse("cat, dog").with_background()
     words = Vocabulary.parse("Trees, brick wall, cat").with_background("auto")
-    assert {"tree", "wall", "sky"} < set(plain.queries)
-    assert not {"tree", "wall"} & set(words.queries)
-    assert "sky" in words.queries
+    assert {"tree", "wall", "sky"} < set(plain.prompts)
+    assert not {"tree", "wall"} & set(words.prompts)
+    assert "sky" in words.prompts
     assert words.with_background("auto") is words
 
 
@@ -238,17 +238,17 @@ def test_background_word_that_is_no_text() -> None:
 
 
 def test_background_word_that_a_class_asks_for() -> None:
-    words = Vocabulary.parse("cat, outdoors: Sky; cloud, background: wall")
+    vocabulary = Vocabulary.parse("cat, outdoors: Sky; cloud, background: wall")
     with pytest.raises(PromptError, match="background: 'sky' is asked for by a class too"):
-        words.with_background("tree; sky")
-    assert words.with_background("wall; tree").queries[-2:] == ("wall", "tree")
+        vocabulary.with_background("tree; sky")
+    assert vocabulary.with_background("wall; tree").prompts[-2:] == ("wall", "tree")
 
 
 def test_hash_follows_the_words() -> None:
-    words = Vocabulary.parse("cat, dog; puppy")
-    assert words.sha256 == hashlib.sha256(b"cat\ndog; puppy\n").hexdigest()
-    assert words.sha256 != Vocabulary.parse("dog; puppy, cat").sha256
-    assert words.sha256 != words.with_background().sha256
+    vocabulary = Vocabulary.parse("cat, dog; puppy")
+    assert vocabulary.sha256 == hashlib.sha256(b"cat\ndog; puppy\n").hexdigest()
+    assert vocabulary.sha256 != Vocabulary.parse("dog; puppy, cat").sha256
+    assert vocabulary.sha256 != vocabulary.with_background().sha256
 
 
 @settings(deadline=None)
@@ -257,10 +257,10 @@ def test_canonical_text_reads_back(names: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            words = Vocabulary.from_names(names)
+            vocabulary = Vocabulary.from_names(names)
         except PromptError:
             return
-        assert Vocabulary.from_names(words.text.removesuffix("\n").split("\n")) == words
+        assert Vocabulary.from_names(vocabulary.text.removesuffix("\n").split("\n")) == vocabulary
 
 
 def test_every_data_set_has_a_list() -> None:
@@ -272,21 +272,21 @@ def test_every_data_set_has_a_list() -> None:
 def test_builtin(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        words = Vocabulary.builtin(name)
+        vocabulary = Vocabulary.builtin(name)
     known = data_set(name)
-    assert len(words.classes) == COUNTS[known]
-    assert words.background == (0 if known in WITH_BACKGROUND else None)
-    if "," not in "".join(words.classes):
-        assert words.classes == Vocabulary.builtin(known).classes
-    assert len(words.queries) == (QUERY_COUNTS if name == known else COUNTS)[known]
+    assert len(vocabulary.classes) == COUNTS[known]
+    assert vocabulary.background == (0 if known in WITH_BACKGROUND else None)
+    if "," not in "".join(vocabulary.classes):
+        assert vocabulary.classes == Vocabulary.builtin(known).classes
+    assert len(vocabulary.prompts) == (PROMPT_COUNTS if name == known else COUNTS)[known]
     file = files("ovseg") / "vocabularies" / f"{name}.txt"
-    assert words.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert vocabulary.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert file.read_text(encoding="utf-8").startswith("# ")
-    assert Vocabulary.parse(name.upper().replace("_", "-")) == words
+    assert Vocabulary.parse(name.upper().replace("_", "-")) == vocabulary
 
 
 @pytest.mark.parametrize(
-    ("name", "label", "query"),
+    ("name", "label", "prompt"),
     [
         ("voc20", "boat", "ship"),
         ("voc20_mmseg", "diningtable", "diningtable"),
@@ -300,10 +300,10 @@ def test_builtin(name: str) -> None:
         ("ade847", "building, edifice", "building, edifice"),
     ],
 )
-def test_what_a_builtin_asks(name: str, label: str, query: str) -> None:
-    words = Vocabulary.builtin(name)
-    assert query in words.queries
-    assert words.classes[words.query_class[words.queries.index(query)]] == label
+def test_what_a_builtin_asks(name: str, label: str, prompt: str) -> None:
+    vocabulary = Vocabulary.builtin(name)
+    assert prompt in vocabulary.prompts
+    assert vocabulary.classes[vocabulary.prompt_class[vocabulary.prompts.index(prompt)]] == label
 
 
 def test_labels_are_in_the_order_of_mmsegmentation() -> None:

@@ -40,9 +40,11 @@ def test_every_pixel_is_in_one_part_and_parts_have_the_class_of_their_pixels(req
     torch.testing.assert_close(probs.sum(1), torch.ones(len(probs)))
 
 
-def test_a_whole_picture_of_one_class_is_one_part(request_of):
+def test_a_whole_image_of_one_class_is_one_part(request_of):
     with torch.no_grad():
-        alone = ProposalRequest(request_of.image, request_of.text[:1], request_of.clip, None)
+        alone = ProposalRequest(
+            request_of.image_tensor, request_of.text_embeddings[:1], request_of.clip, None
+        )
         found = ComponentProposer(HEAD).propose(alone)
     assert found.prob.shape == (1, 40, 56)
     assert found.class_logits[0].softmax(0).tolist() == [1.0, 0.0]

@@ -137,7 +137,7 @@ def request(height: int, width: int) -> ProposalRequest:
     return ProposalRequest(torch.rand(3, height, width), text, clip, None, (height, width))
 
 
-def test_proposals_have_the_size_of_the_picture() -> None:
+def test_proposals_have_the_size_of_the_image() -> None:
     made = MaskFormerProposer({"type": "SwinFeatures", **SWIN}, 64, head=SMALL).eval()
     asked = request(70, 45)
     made.check(asked.clip)

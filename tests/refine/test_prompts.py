@@ -88,7 +88,7 @@ def test_union_of_regions():
     ]
 
 
-def test_mask_prompts_follow_the_picture_and_are_padded():
+def test_mask_prompts_follow_the_image_and_are_padded():
     maps = torch.full((2, 8, 16), 0.6)
     maps[1] = 0.1
     found = mask_prompts(maps, (17, 33), 32, factor=2.0, floor=0.1)

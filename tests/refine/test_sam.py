@@ -17,15 +17,15 @@ def refiner(**options):
 
 
 def scene(size=SIZE, classes=(3, 7, 9), seed=0):
-    """A picture, a blocky coarse result for it, and maps of ten classes."""
+    """An image, a blocky coarse result for it, and maps of ten classes."""
     rng = np.random.default_rng(seed)
-    picture = rng.integers(0, 256, (*size, 3), np.uint8)
+    image = rng.integers(0, 256, (*size, 3), np.uint8)
     coarse = torch.from_numpy(rng.random((1, len(classes), 3, 4), np.float32))
     part = nn.functional.interpolate(coarse, size, mode="bilinear")[0].mul(6).softmax(0)
     maps = torch.zeros(10, *size)
     maps[list(classes)] = part
     decoded = Decoded(maps.argmax(0).numpy().astype(np.uint8), maps.amax(0).numpy())
-    return picture, decoded, maps
+    return image, decoded, maps
 
 
 class Decoder(nn.Module):
@@ -43,7 +43,7 @@ class Decoder(nn.Module):
 
 
 def two_regions(masks, quality, **options):
-    """Refine a left and a right half of an 8 x 8 picture, classes 0 and 1, with given masks."""
+    """Refine a left and a right half of an 8 x 8 image, classes 0 and 1, with given masks."""
     model = refiner(side_multiple=1, minimal_area=1, **{"sam_iou_thresh": 0.5, **options})
     model.sam.model.mask_decoder = Decoder(torch.tensor(masks), torch.tensor(quality))
     maps = torch.full((2, 8, 8), 0.3)
@@ -89,23 +89,23 @@ def test_a_refused_region_under_a_foreign_mask_changes_class_at_its_probability(
 
 
 def test_nothing_kept_is_nothing_changed():
-    picture, decoded, maps = scene()
-    assert refiner(sam_iou_thresh=9.0).refine(picture, decoded, maps.__getitem__) is decoded
-    assert refiner(minimal_area=9999).refine(picture, decoded, maps.__getitem__) is decoded
-    assert refiner(coarse_thresh=1.0).refine(picture, decoded, maps.__getitem__) is decoded
+    image, decoded, maps = scene()
+    assert refiner(sam_iou_thresh=9.0).refine(image, decoded, maps.__getitem__) is decoded
+    assert refiner(minimal_area=9999).refine(image, decoded, maps.__getitem__) is decoded
+    assert refiner(coarse_thresh=1.0).refine(image, decoded, maps.__getitem__) is decoded
 
 
 def test_only_classes_that_win_are_asked_for_and_few_at_a_time(monkeypatch):
-    picture, decoded, maps = scene()
-    whole = refiner().refine(picture, decoded, maps.__getitem__)
-    monkeypatch.setattr("ovseg.refine.sam._MAP_NUMBERS", 2 * SIZE[0] * SIZE[1])
+    image, decoded, maps = scene()
+    whole = refiner().refine(image, decoded, maps.__getitem__)
+    monkeypatch.setattr("ovseg.refine.sam._MAP_ELEMENTS", 2 * SIZE[0] * SIZE[1])
     asked = []
 
     def wanted(classes):
         asked.append(list(classes))
         return maps[classes]
 
-    found = refiner().refine(picture, decoded, wanted)
+    found = refiner().refine(image, decoded, wanted)
     assert {c for part in asked for c in part} <= {3, 7, 9}
     assert max(len(part) for part in asked) == 2
     assert np.array_equal(found.labels, whole.labels)
@@ -113,15 +113,15 @@ def test_only_classes_that_win_are_asked_for_and_few_at_a_time(monkeypatch):
 
 
 def test_the_decoder_never_sees_more_prompts_than_set(monkeypatch):
-    picture, decoded, maps = scene(seed=1)
-    whole = refiner().refine(picture, decoded, maps.__getitem__)
+    image, decoded, maps = scene(seed=1)
+    whole = refiner().refine(image, decoded, maps.__getitem__)
     monkeypatch.setattr("ovseg.refine.sam._PROMPTS_AT_ONCE", 2)
     model, seen = refiner(), []
     model.sam.model.mask_decoder.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(len(kwargs["sparse_prompt_embeddings"])),
         with_kwargs=True,
     )
-    found = model.refine(picture, decoded, maps.__getitem__)
+    found = model.refine(image, decoded, maps.__getitem__)
     assert max(seen) == 2
     assert sum(seen) > 2
     assert (found.labels == whole.labels).mean() > 0.999
@@ -129,9 +129,9 @@ def test_the_decoder_never_sees_more_prompts_than_set(monkeypatch):
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 700), (700, 1), (37, 50)])
 @pytest.mark.parametrize("classes", [(4,), (3, 7, 9)])
-def test_pictures_of_any_size_and_one_class_only(size, classes):
-    picture, decoded, maps = scene(size, classes)
-    found = refiner(minimal_area=1).refine(picture, decoded, maps.__getitem__)
+def test_images_of_any_size_and_one_class_only(size, classes):
+    image, decoded, maps = scene(size, classes)
+    found = refiner(minimal_area=1).refine(image, decoded, maps.__getitem__)
     assert found.labels.shape == size
     assert found.labels.dtype == np.uint8
     assert set(np.unique(found.labels)) <= set(classes)
@@ -141,25 +141,25 @@ def test_pictures_of_any_size_and_one_class_only(size, classes):
 
 
 def test_labels_without_scores_are_refined_too():
-    picture, decoded, maps = scene()
-    expected = refiner().refine(picture, decoded, maps.__getitem__)
-    found = refiner().refine(picture, Decoded(decoded.labels, None), maps.__getitem__)
+    image, decoded, maps = scene()
+    expected = refiner().refine(image, decoded, maps.__getitem__)
+    found = refiner().refine(image, Decoded(decoded.labels, None), maps.__getitem__)
     assert found.scores is None
     assert np.array_equal(found.labels, expected.labels)
 
 
 def test_ready_features_save_the_encoder(monkeypatch):
-    picture, decoded, maps = scene()
+    image, decoded, maps = scene()
     model = refiner()
-    features = model.sam.encode(picture)
-    expected = model.refine(picture, decoded, maps.__getitem__)
+    features = model.sam.encode(image)
+    expected = model.refine(image, decoded, maps.__getitem__)
     monkeypatch.setattr(model.sam.model.image_encoder, "forward", None)
     found = model.refine_with(features, decoded, maps.__getitem__)
     assert np.array_equal(found.labels, expected.labels)
 
 
 @torch.no_grad()
-def test_mask_prompts_are_normalised_over_channels_or_rows():
+def test_mask_prompts_are_normalized_over_channels_or_rows():
     sam = refiner().sam
     masks = torch.rand(3, 16, 16)
     _, proper = sam.model.prompt_encoder(points=None, boxes=None, masks=masks[:, None])

@@ -52,7 +52,7 @@ def test_what_does_not_fit():
         RegionClassification(torch.eye(2)).update("rois", torch.eye(2), torch.zeros(2), [True])
 
 
-def test_regions_of_pictures_with_any_tower(tiny_clip_files):
+def test_regions_of_images_with_any_tower(tiny_clip_files):
     clip = build_clip(*tiny_clip_files)
     images, boxes = torch.rand(2, 3, 32, 48), [torch.tensor([[0.1, 0.1, 0.6, 0.9]])] * 2
     for mode in ("csa", "maskclip"):

@@ -7,20 +7,20 @@ from ovseg.models.clip import build_clip
 from ovseg.regions import region_features, segment_regions
 
 
-def picture_with_masks():
-    """A wide picture: a red thing, stuff at the lower border, a speck."""
-    picture = np.zeros((60, 100, 3), np.uint8)
+def image_with_masks():
+    """A wide image: a red thing, stuff at the lower border, a speck."""
+    image = np.zeros((60, 100, 3), np.uint8)
     masks = np.zeros((3, 60, 100), bool)
     masks[0, 10:30, 20:60] = True
     masks[1, 48:60, :] = True
     masks[2, 0:3, 0:3] = True
-    picture[masks[0]] = (255, 0, 0)
-    return picture, masks
+    image[masks[0]] = (255, 0, 0)
+    return image, masks
 
 
 def test_boxes_masks_and_crops_of_segments():
-    picture, masks = picture_with_masks()
-    found = segment_regions(picture, masks, [True, False, True], side=80, patch=8, crop=32)
+    image, masks = image_with_masks()
+    found = segment_regions(image, masks, [True, False, True], side=80, patch=8, crop=32)
     assert found.kept.tolist() == [0, 1]
     assert found.image.shape == (3, 80, 80)
     # The stuff's box ends one pixel short.
@@ -36,16 +36,16 @@ def test_boxes_masks_and_crops_of_segments():
 
 
 def test_annotated_boxes_count_for_things_only():
-    picture, masks = picture_with_masks()
+    image, masks = image_with_masks()
     boxes = torch.tensor([[10.0, 0.0, 70.0, 40.0]]).expand(3, 4)
-    found = segment_regions(picture, masks, [True, False, False], boxes=boxes, side=80, patch=8)
+    found = segment_regions(image, masks, [True, False, False], boxes=boxes, side=80, patch=8)
     torch.testing.assert_close(found.boxes[0], boxes[0] / 100)
     torch.testing.assert_close(found.boxes[1], torch.tensor([0, 0.48, 0.99, 0.59]))
 
 
 def test_segments_go_into_region_features(tiny_clip_files):
     clip = build_clip(*tiny_clip_files)
-    found = segment_regions(*picture_with_masks(), [True] * 3, side=64, patch=8, crop=32)
+    found = segment_regions(*image_with_masks(), [True] * 3, side=64, patch=8, crop=32)
     vectors = region_features(
         clip, found.image[None], [found.boxes], masks=[found.masks], crops=found.crops
     )
@@ -55,9 +55,9 @@ def test_segments_go_into_region_features(tiny_clip_files):
 
 
 def test_segments_that_do_not_fit():
-    picture, masks = picture_with_masks()
+    image, masks = image_with_masks()
     with pytest.raises(InputError, match=r"\(N, 60, 100\)"):
-        segment_regions(picture, masks[:, :50], [True] * 3)
+        segment_regions(image, masks[:, :50], [True] * 3)
     with pytest.raises(InputError, match="empty mask"):
-        segment_regions(picture, masks & False, [True] * 3)
-    assert len(segment_regions(picture, masks[:0], []).boxes) == 0
+        segment_regions(image, masks & False, [True] * 3)
+    assert len(segment_regions(image, masks[:0], []).boxes) == 0

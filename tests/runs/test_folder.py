@@ -15,9 +15,9 @@ CLASSES = [{"id": 0, "label": "sky"}]
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     path = tmp_path / "a.jpg"
-    path.write_bytes(b"picture")
+    path.write_bytes(b"image")
     return path
 
 
@@ -27,10 +27,10 @@ def open_folder(root, settings=SETTINGS, protocol=PROTOCOL, **options):
     return folder
 
 
-def finish(folder, picture, name="a"):
+def finish(folder, image, name="a"):
     output = folder.root / f"{name}.label.png"
     output.write_bytes(b"label")
-    folder.record(name, picture, [output], {"seconds": 0.1})
+    folder.record(name, image, [output], {"seconds": 0.1})
 
 
 def lines(path):
@@ -44,32 +44,30 @@ def test_writes_what_made_the_results(tmp_path):
         assert json.loads((folder.root / "classes.json").read_text()) == CLASSES
 
 
-def test_a_recorded_picture_is_done_also_for_the_next_run(tmp_path, picture):
+def test_a_recorded_image_is_done_also_for_the_next_run(tmp_path, image):
     with open_folder(tmp_path / "out") as folder:
-        assert not folder.is_done("a", picture)
-        finish(folder, picture)
-        assert folder.is_done("a", picture)
+        assert not folder.is_done("a", image)
+        finish(folder, image)
+        assert folder.is_done("a", image)
     with open_folder(tmp_path / "out") as folder:
-        assert folder.is_done("a", picture)
+        assert folder.is_done("a", image)
         (line,) = lines(folder.root / "results.jsonl")
-        assert line["file"] == str(picture)
+        assert line["file"] == str(image)
         assert line["seconds"] == 0.1
 
 
-@pytest.mark.parametrize(
-    "change", ["picture touched", "picture changed", "output cut", "output gone"]
-)
-def test_a_changed_picture_or_output_is_done_again(tmp_path, picture, change):
+@pytest.mark.parametrize("change", ["image touched", "image changed", "output cut", "output gone"])
+def test_a_changed_image_or_output_is_done_again(tmp_path, image, change):
     with open_folder(tmp_path / "out") as folder:
-        finish(folder, picture)
+        finish(folder, image)
         output = folder.root / "a.label.png"
         {
-            "picture touched": lambda: os.utime(picture, (1, 1)),
-            "picture changed": lambda: picture.write_bytes(b"another picture"),
+            "image touched": lambda: os.utime(image, (1, 1)),
+            "image changed": lambda: image.write_bytes(b"another image"),
             "output cut": lambda: output.write_bytes(b"la"),
             "output gone": output.unlink,
         }[change]()
-        assert not folder.is_done("a", picture)
+        assert not folder.is_done("a", image)
 
 
 def test_other_settings_are_refused_with_the_difference(tmp_path):
@@ -84,14 +82,14 @@ def test_another_protocol_is_refused_with_the_difference(tmp_path):
         open_folder(tmp_path / "out", protocol={**PROTOCOL, "weights": "def"})
 
 
-def test_overwriting_starts_afresh_but_only_once_the_model_is_loaded(tmp_path, picture):
+def test_overwriting_starts_afresh_but_only_once_the_model_is_loaded(tmp_path, image):
     with open_folder(tmp_path / "out") as folder:
-        finish(folder, picture)
+        finish(folder, image)
     changed = {**SETTINGS, "threshold": 0.5}
     with RunFolder(tmp_path / "out", changed, overwrite=True) as folder:
         assert lines(folder.root / "results.jsonl")
         folder.begin(PROTOCOL, CLASSES, {})
-        assert not folder.is_done("a", picture)
+        assert not folder.is_done("a", image)
         assert json.loads((folder.root / "run.json").read_text())["settings"] == changed
 
 
@@ -103,14 +101,14 @@ def test_overwriting_is_refused_while_another_process_writes(tmp_path):
         RunFolder(tmp_path / "out", SETTINGS, overwrite=True)
 
 
-def test_two_runs_share_a_folder_and_split_the_pictures(tmp_path, picture):
+def test_two_runs_share_a_folder_and_split_the_images(tmp_path, image):
     with open_folder(tmp_path / "out") as one, open_folder(tmp_path / "out") as two:
         with one.claim("a") as mine, two.claim("a") as theirs, two.claim("b") as other:
             assert (mine, theirs, other) == (True, False, True)
         with two.claim("a") as mine:
             assert mine
-        finish(one, picture)
-        assert two.is_done("a", picture)
+        finish(one, image)
+        assert two.is_done("a", image)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "a.label.png",
         "classes.json",
@@ -127,9 +125,9 @@ def test_a_claim_ends_when_the_work_fails(tmp_path):
             assert mine
 
 
-def test_remains_of_a_crash_are_removed(tmp_path, picture):
+def test_remains_of_a_crash_are_removed(tmp_path, image):
     with open_folder(tmp_path / "out") as folder:
-        finish(folder, picture)
+        finish(folder, image)
     root = tmp_path / "out"
     half = root / "x" / f"{TEMP_PREFIX}abc.tmp"
     half.parent.mkdir()
@@ -142,7 +140,7 @@ def test_remains_of_a_crash_are_removed(tmp_path, picture):
         assert not half.exists()
         assert not (root / ".claims").exists()
         assert [line["name"] for line in lines(root / "results.jsonl")] == ["a"]
-        assert folder.is_done("a", picture)
+        assert folder.is_done("a", image)
 
 
 def test_a_claim_of_a_dead_process_does_not_outlive_a_common_start(tmp_path):
@@ -159,9 +157,9 @@ def test_a_claim_of_a_dead_process_does_not_outlive_a_common_start(tmp_path):
             assert (mine, theirs) == (True, False)
 
 
-def test_errors_are_those_of_the_latest_run(tmp_path, picture):
+def test_errors_are_those_of_the_latest_run(tmp_path, image):
     with open_folder(tmp_path / "out") as folder:
-        folder.record_error("a", picture, InputError("empty file", where=picture))
+        folder.record_error("a", image, InputError("empty file", where=image))
         (line,) = lines(folder.root / "errors.jsonl")
         assert line["error"] == "InputError"
         assert "empty file" in line["message"]
@@ -184,34 +182,34 @@ def test_a_read_only_folder_is_refused(tmp_path, monkeypatch):
         RunFolder(tmp_path / "out", SETTINGS)
 
 
-def test_without_locks_the_folder_still_works(tmp_path, picture, monkeypatch):
+def test_without_locks_the_folder_still_works(tmp_path, image, monkeypatch):
     def refuse(*args):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr("fcntl.flock", refuse)
     with open_folder(tmp_path / "out") as folder:
-        finish(folder, picture)
+        finish(folder, image)
     with open_folder(tmp_path / "out") as folder:
-        assert folder.is_done("a", picture)
+        assert folder.is_done("a", image)
 
 
 WORKER = """
 import sys, time
 from pathlib import Path
 from ovseg.runs.folder import RunFolder
-root, pictures = Path(sys.argv[1]), Path(sys.argv[2])
+root, images = Path(sys.argv[1]), Path(sys.argv[2])
 with RunFolder(root, {}) as folder:
     folder.begin({}, [], {})
-    for picture in sorted(pictures.iterdir()):
-        name = picture.stem
-        if folder.is_done(name, picture):
+    for image in sorted(images.iterdir()):
+        name = image.stem
+        if folder.is_done(name, image):
             continue
         with folder.claim(name) as mine:
-            if mine and not folder.is_done(name, picture):
+            if mine and not folder.is_done(name, image):
                 output = root / f"{name}.label.png"
                 output.write_bytes(b"label")
                 time.sleep(0.002)
-                folder.record(name, picture, [output], {})
+                folder.record(name, image, [output], {})
 """
 
 
@@ -227,12 +225,12 @@ def test_a_killed_process_is_not_in_the_folder_any_more(tmp_path):
     assert not list(root.iterdir())
 
 
-def test_processes_in_one_folder_do_each_picture_once(tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+def test_processes_in_one_folder_do_each_image_once(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
     for i in range(100):
-        (pictures / f"{i}.jpg").write_bytes(b"picture")
-    command = [sys.executable, "-c", WORKER, str(tmp_path / "out"), str(pictures)]
+        (images / f"{i}.jpg").write_bytes(b"image")
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "out"), str(images)]
     workers = [subprocess.Popen(command) for _ in range(3)]
     assert [worker.wait(60) for worker in workers] == [0, 0, 0]
     done = [line["name"] for line in lines(tmp_path / "out" / "results.jsonl")]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from ovseg.scenes.captions import glossary, region_caption, scene_caption, truth
-from ovseg.scenes.colors import COLOURS
+from ovseg.scenes.colors import COLORS
 from ovseg.scenes.stuff import STUFF
 from ovseg.scenes.things import THINGS
-from ovseg.scenes.world import CLASSES, Region, draw_scene
+from ovseg.scenes.world import CLASSES, SceneRegion, draw_scene
 
 ENTRIES = {**STUFF, **THINGS}
-CAR = Region(CLASSES.index("car"), "car", "red", True, "road")
-ROAD = Region(CLASSES.index("road"), "road", None, False)
+CAR = SceneRegion(CLASSES.index("car"), "car", "red", True, "road")
+ROAD = SceneRegion(CLASSES.index("road"), "road", None, False)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def test_region_captions_say_what_is_there(scenes):
             caption = region_caption(region, rng)
             assert caption.key in truth(region)
             if caption.class_id is None:
-                assert named(caption.text, [region.colour]), caption.text
+                assert named(caption.text, [region.color]), caption.text
                 continue
             assert caption.class_id == region.class_id
             words = (region.name, *ENTRIES[region.name].synonyms)
             assert named(caption.text, words), caption.text
-            if caption.colour is not None:
-                assert f"{caption.colour} " in caption.text
+            if caption.color is not None:
+                assert f"{caption.color} " in caption.text
 
 
 def test_scene_captions_claim_only_what_the_regions_show(scenes):
@@ -47,11 +47,11 @@ def test_scene_captions_claim_only_what_the_regions_show(scenes):
         text = scene_caption(scene.regions, rng)
         for name, entry in ENTRIES.items():
             for word in (name, *entry.synonyms):
-                pattern = rf"\b(?:({'|'.join(COLOURS)}) )?{re.escape(word)}\b"
+                pattern = rf"\b(?:({'|'.join(COLORS)}) )?{re.escape(word)}\b"
                 for match in re.finditer(pattern, _without_longer_words(text, word)):
                     regions = [region for region in scene.regions if region.name == name]
                     assert regions, text
-                    assert match[1] is None or match[1] in {r.colour for r in regions}, text
+                    assert match[1] is None or match[1] in {r.color for r in regions}, text
 
 
 def _without_longer_words(text, word):
@@ -91,7 +91,7 @@ def test_held_out_words_stay_out_of_training(scenes):
 
 def test_articles_follow_the_sound():
     rng = np.random.default_rng(5)
-    orange = Region(CLASSES.index("umbrella"), "umbrella", "orange", True, "sand")
+    orange = SceneRegion(CLASSES.index("umbrella"), "umbrella", "orange", True, "sand")
     texts = [region_caption(region, rng).text for region in (orange, CAR) for _ in range(150)]
     assert not [text for text in texts if re.search(r"\ba [aeiou]|\ban [^aeiou]", text)]
     assert any("an orange umbrella" in text for text in texts)
@@ -103,9 +103,9 @@ def test_a_word_belongs_to_one_class_only():
     assert len(words) == len(set(words))
 
 
-def test_truth_is_about_class_and_colour():
-    red, blue = truth(CAR), truth(Region(CAR.class_id, "car", "blue", True, "road"))
-    assert red == {(CAR.class_id, None), (CAR.class_id, CAR.colour), (None, CAR.colour)}
+def test_truth_is_about_class_and_color():
+    red, blue = truth(CAR), truth(SceneRegion(CAR.class_id, "car", "blue", True, "road"))
+    assert red == {(CAR.class_id, None), (CAR.class_id, CAR.color), (None, CAR.color)}
     assert red & blue == {(CAR.class_id, None)}
     assert truth(ROAD) == {(ROAD.class_id, None)}
 

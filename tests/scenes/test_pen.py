@@ -15,8 +15,8 @@ def test_drawing_is_not_antialiased():
     pen = Pen(64, 20)
     pen.disc(0.5, 0.5, 0.4, RED)
     pen.curve(((0.1, 0.1), (0.5, 0.3), (0.9, 0.1)), BLUE, 0.05)
-    colours = {tuple(pixel) for pixel in pen.canvas.reshape(-1, 4).tolist()}
-    assert colours == {(0, 0, 0, 0), (*RED, 255), (*BLUE, 255)}
+    colors = {tuple(pixel) for pixel in pen.canvas.reshape(-1, 4).tolist()}
+    assert colors == {(0, 0, 0, 0), (*RED, 255), (*BLUE, 255)}
 
 
 def test_a_disc_has_the_area_of_a_disc():

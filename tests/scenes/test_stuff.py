@@ -1,9 +1,9 @@
-"""Stuff: textures of any size, repeatable, varied; fields and layouts that fill the picture."""
+"""Stuff: textures of any size, repeatable, varied; fields and layouts that fill the image."""
 
 import numpy as np
 import pytest
 
-from ovseg.scenes.fields import blend, curve, mix, noise, paint_ramp, recede
+from ovseg.scenes.fields import blend_layer, curve, noise, paint_ramp, recede, weighted_mean
 from ovseg.scenes.layout import draw_backdrop
 from ovseg.scenes.stuff import STUFF
 
@@ -40,8 +40,8 @@ def test_noise_covers_the_range_and_is_smooth():
 
 def test_mix_is_a_weighted_mean():
     low, high = np.full((2, 2), 50, np.uint8), np.full((2, 2), 150, np.uint8)
-    assert abs(int(mix((1, low), (3, high))[0, 0]) - 125) <= 1
-    assert mix((2, high), (0, low))[0, 0] == 150
+    assert abs(int(weighted_mean((1, low), (3, high))[0, 0]) - 125) <= 1
+    assert weighted_mean((2, high), (0, low))[0, 0] == 150
 
 
 def test_ramp_meets_its_stops():
@@ -51,7 +51,7 @@ def test_ramp_meets_its_stops():
 
 def test_blend_is_exact_at_both_ends():
     under = np.full((1, 2, 3), 77, np.uint8)
-    image = blend(under, (10, 200, 30), np.uint8([[0, 255]]))
+    image = blend_layer(under, (10, 200, 30), np.uint8([[0, 255]]))
     np.testing.assert_array_equal(image, [[[77, 77, 77], [10, 200, 30]]])
 
 

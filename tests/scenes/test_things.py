@@ -2,21 +2,21 @@ import numpy as np
 import pytest
 
 from ovseg.errors import InputError, PromptError
-from ovseg.scenes.colors import COLOURS
+from ovseg.scenes.colors import COLORS
 from ovseg.scenes.things import MAX_SIDE, THINGS, render_thing
 
 NAMES = tuple(THINGS)
 PLACES = {"sky", "ground", "water", "road", "indoor"}
 
 
-def render(name, seed, colour=None, side=40, tilt=0.0):
-    return render_thing(name, colour, side, tilt, np.random.default_rng(seed))
+def render(name, seed, color=None, side=40, tilt=0.0):
+    return render_thing(name, color, side, tilt, np.random.default_rng(seed))
 
 
 def words_of(pixels):
-    """The colour word nearest to each of (n, 3) pixels."""
-    words = [word for word, shades in COLOURS.items() for _ in shades]
-    shades = np.array([shade for group in COLOURS.values() for shade in group], float)
+    """The color word nearest to each of (n, 3) pixels."""
+    words = [word for word, shades in COLORS.items() for _ in shades]
+    shades = np.array([shade for group in COLORS.values() for shade in group], float)
     distances = ((pixels[:, None].astype(float) - shades) ** 2).sum(axis=2)
     return [words[index] for index in distances.argmin(axis=1)]
 
@@ -26,7 +26,7 @@ def test_the_table_is_complete():
     assert NAMES[:3] == ("house", "tree", "car")
     assert NAMES[-3:] == ("book", "apple", "hat")
     assert sum(bool(thing.held_out_synonyms) for thing in THINGS.values()) >= 16
-    assert sum(bool(thing.held_out_colours) for thing in THINGS.values()) >= 14
+    assert sum(bool(thing.held_out_colors) for thing in THINGS.values()) >= 14
     assert sum(bool(thing.synonyms) for thing in THINGS.values()) >= 20
 
 
@@ -34,8 +34,8 @@ def test_the_table_is_complete():
 def test_a_row_of_the_table_is_sound(name):
     thing = THINGS[name]
     assert thing.name == name
-    assert set(thing.colours) <= set(COLOURS)
-    assert set(thing.held_out_colours) < set(thing.colours) or not thing.held_out_colours
+    assert set(thing.colors) <= set(COLORS)
+    assert set(thing.held_out_colors) < set(thing.colors) or not thing.held_out_colors
     assert thing.places
     assert set(thing.places) <= PLACES
     assert 0 < thing.scale[0] < thing.scale[1] <= 0.6
@@ -75,15 +75,15 @@ def test_shapes_vary_with_the_seed(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pictures_differ_from_seed_to_seed(name):
-    pictures = {render(name, seed)[0].tobytes() for seed in range(12)}
-    assert len(pictures) == 12
+def test_images_differ_from_seed_to_seed(name):
+    images = {render(name, seed)[0].tobytes() for seed in range(12)}
+    assert len(images) == 12
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_main_colour_is_the_most_frequent_one(name):
+def test_the_main_color_is_the_most_frequent_one(name):
     hits = []
-    for word in THINGS[name].colours:
+    for word in THINGS[name].colors:
         for seed in range(4):
             rgb, alpha = render(name, seed, word)
             words = words_of(rgb[alpha == 255])
@@ -92,9 +92,9 @@ def test_the_main_colour_is_the_most_frequent_one(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_free_colour_is_never_a_held_out_one(name):
+def test_a_free_color_is_never_a_held_out_one(name):
     thing = THINGS[name]
-    for word in thing.held_out_colours:
+    for word in thing.held_out_colors:
         held_out = 0
         for seed in range(8):
             rgb, alpha = render(name, seed)
@@ -130,12 +130,12 @@ def test_an_unknown_thing_is_refused_with_the_known_ones():
         render("fence", 0)
 
 
-def test_an_unknown_colour_is_refused_with_the_known_ones():
-    with pytest.raises(PromptError, match="unknown colour 'teal'.*red, orange"):
+def test_an_unknown_color_is_refused_with_the_known_ones():
+    with pytest.raises(PromptError, match="unknown color 'teal'.*red, orange"):
         render("car", 0, "teal")
 
 
-def test_a_colour_that_the_thing_never_has_is_refused():
+def test_a_color_that_the_thing_never_has_is_refused():
     with pytest.raises(PromptError, match="'sun' is not drawn in blue; expected one of yellow"):
         render("sun", 0, "blue")
     with pytest.raises(PromptError, match="'cactus' is not drawn in red; expected None"):

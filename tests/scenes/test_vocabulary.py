@@ -1,11 +1,11 @@
-"""The drawn world's vocabulary files agree with its classes."""
+"""The synthetic world's vocabulary files agree with its classes."""
 
 from pathlib import Path
 
 import pytest
 
 import ovseg.scenes
-from ovseg.scenes.vocabulary import colour_lines, scene_lines, write_vocabularies
+from ovseg.scenes.vocabulary import color_lines, scene_lines, write_vocabularies
 from ovseg.scenes.world import CLASSES
 
 SHIPPED = Path(ovseg.scenes.__file__).parents[1] / "vocabularies"
@@ -21,7 +21,7 @@ def test_the_shipped_files_are_up_to_date(tmp_path, name):
 
 def test_lines():
     assert scene_lines() == tuple(f"{name}: {name}" for name in CLASSES)
-    lines = colour_lines()
+    lines = color_lines()
     assert len(set(lines)) == len(lines)
     assert {"sky", "red car", "cactus"} <= set(lines)
     assert "car" not in lines

@@ -1,4 +1,4 @@
-"""Scenes: the same bytes every time, exact labels, held-out colours, clear refusals."""
+"""Scenes: the same bytes every time, exact labels, held-out colors, clear refusals."""
 
 import hashlib
 
@@ -68,17 +68,17 @@ def test_regions_describe_themselves():
             assert region.is_thing == (region.name in THINGS)
             if region.is_thing:
                 assert region.ground in STUFF
-                assert (region.colour is None) == (not THINGS[region.name].colours)
+                assert (region.color is None) == (not THINGS[region.name].colors)
             else:
-                assert region.colour is region.ground is None
+                assert region.color is region.ground is None
 
 
-def test_held_out_colours_are_for_other_splits_only():
+def test_held_out_colors_are_for_other_splits_only():
     def drawn(first):
         scenes = (draw_scene(seed, (32, 32)) for seed in range(first, first + 300))
-        return {(r.name, r.colour) for scene in scenes for r in scene.regions if r.colour}
+        return {(r.name, r.color) for scene in scenes for r in scene.regions if r.color}
 
-    never = {(thing.name, word) for thing in THINGS.values() for word in thing.held_out_colours}
+    never = {(thing.name, word) for thing in THINGS.values() for word in thing.held_out_colors}
     assert never
     assert not drawn(SPLITS["train"][0]) & never
     assert len(drawn(SPLITS["val"][0]) & never) > len(never) // 2
@@ -105,7 +105,7 @@ def test_classes_splits_and_palette():
 
 @pytest.mark.parametrize("seed", [-1, MAX_SEED + 1])
 def test_illegal_seeds_are_refused(seed):
-    with pytest.raises(InputError, match="outside the drawn world") as caught:
+    with pytest.raises(InputError, match="outside the synthetic world") as caught:
         draw_scene(seed)
     assert "train 0-999999" in str(caught.value)
 

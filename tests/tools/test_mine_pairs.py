@@ -1,4 +1,4 @@
-"""The tool that writes pairs, over drawn scenes and over captioned pictures."""
+"""The tool that writes pairs, over drawn scenes and over captioned images."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_model_that_proposes_nothing(mine, tmp_path, capsys):
 
 @pytest.fixture
 def captioned(tmp_path):
-    """A drawn picture with captions in COCO's layout, and a model that proposes masks."""
+    """A drawn image with captions in COCO's layout, and a model that proposes masks."""
     scene = draw_scene(3)
     Image.fromarray(scene.image).save(tmp_path / "a.png")
     names = [region.name for region in scene.regions]
@@ -79,19 +79,19 @@ def captioned(tmp_path):
     }
     (tmp_path / "captions.json").write_text(json.dumps(content))
     (tmp_path / "model.json").write_text(json.dumps(MODEL))
-    words = ["--pictures", tmp_path, "--captions", tmp_path / "captions.json"]
+    words = ["--images", tmp_path, "--captions", tmp_path / "captions.json"]
     return [*words, "--config", tmp_path / "model.json"], names
 
 
 def test_captions(mine, captioned, tmp_path):
     words, names = captioned
-    assert mine(tmp_path / "out", *words, "--max-per-picture", 2) == 0
+    assert mine(tmp_path / "out", *words, "--max-per-image", 2) == 0
     pairs = read_pairs(tmp_path / "out" / "pairs.tsv")
     assert 0 < len(pairs) <= 2
     assert all(any(pair.title in name for name in names) for pair in pairs)
 
 
-def test_a_broken_picture_is_left_out(mine, captioned, tmp_path, capsys):
+def test_a_broken_image_is_left_out(mine, captioned, tmp_path, capsys):
     words, _ = captioned
     content = json.loads((tmp_path / "captions.json").read_text())
     content["images"].insert(0, {"id": 6, "file_name": "cut.png"})

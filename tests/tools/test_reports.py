@@ -15,7 +15,7 @@ WHOLE = {
     "aAcc": 70.0,
     "mAcc": 60.0,
     "classes_counted": 20,
-    "pictures": 1449,
+    "images": 1449,
     "vocabulary_hash": "abc",
     "weights_hash": "def",
 }

@@ -4,26 +4,26 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ovseg.training.contrast import caption_masks, picture_caption_loss, region_caption_loss
+from ovseg.training.contrast import caption_masks, image_caption_loss, region_caption_loss
 
 
 def unit(*shape, seed=0):
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
-def test_picture_loss_of_equal_rows_is_the_logarithm_of_their_number():
+def test_image_loss_of_equal_rows_is_the_logarithm_of_their_number():
     rows = torch.ones(4, 3) / 3**0.5
-    loss = picture_caption_loss(rows, rows, torch.tensor(10.0))
+    loss = image_caption_loss(rows, rows, torch.tensor(10.0))
     assert float(loss) == pytest.approx(math.log(4), abs=1e-5)
 
 
-def test_picture_loss_does_not_prefer_a_side():
+def test_image_loss_does_not_prefer_a_side():
     a, b = unit(5, 8), unit(5, 8, seed=1)
     scale = torch.tensor(7.0)
-    assert torch.allclose(picture_caption_loss(a, b, scale), picture_caption_loss(b, a, scale))
+    assert torch.allclose(image_caption_loss(a, b, scale), image_caption_loss(b, a, scale))
 
 
-def test_a_caption_without_colour_holds_for_every_region_of_its_class():
+def test_a_caption_without_color_holds_for_every_region_of_its_class():
     regions = [(3, "red"), (3, "blue"), (4, None)]
     captions = [(3, None), (3, "blue"), (4, None), (5, None)]
     assert caption_masks(regions, captions).tolist() == [
@@ -58,7 +58,7 @@ def test_a_caption_is_shared_evenly_by_its_regions():
     assert float(loss) == pytest.approx(float((to_caption + to_region) / 2), abs=1e-6)
 
 
-def test_a_caption_of_a_colour_alone_holds_for_every_region_of_it():
+def test_a_caption_of_a_color_alone_holds_for_every_region_of_it():
     regions = [(3, "red"), (4, "red"), (4, "blue"), (5, None)]
     assert caption_masks(regions, [(None, "red")]).flatten().tolist() == [True, True, False, False]
 

@@ -40,7 +40,7 @@ def sample(clip, boxes=((0.0, 0.0, 0.5, 0.5), (0.25, 0.0, 1.0, 1.0)), side=32):
     noise = torch.Generator().manual_seed(len(boxes))
     crops = torch.randint(0, 256, (len(boxes), 3, 16, 16), generator=noise, dtype=torch.uint8)
     seen = torch.randint(0, 256, (3, side, side), generator=noise, dtype=torch.uint8)
-    return SimpleNamespace(boxes=boxes, crops=crops, vfm_picture=seen, img_path="folder/a.png")
+    return SimpleNamespace(boxes=boxes, crops=crops, vfm_image=seen, img_path="folder/a.png")
 
 
 def losses_of(clip, samples, head=None, **options):
@@ -232,8 +232,8 @@ def test_what_does_not_fit_is_refused(clip):
     with pytest.raises(ConfigError, match="not negative"):
         DeclipRecipe(TINY_DINO, alpha=-1.0)
     recipe.prepare(clip, DeClip("qq"))
-    with pytest.raises(ConfigError, match="pictures without regions"):
+    with pytest.raises(ConfigError, match="images without regions"):
         recipe.losses(clip, DeClip("qq"), torch.rand(1, 3, 32, 32), [SimpleNamespace()])
     outside = sample(clip, boxes=((1.5, 0.0, 2.0, 1.0),))
-    with pytest.raises(InputError, match="not one of this picture"):
+    with pytest.raises(InputError, match="not one of this image"):
         recipe.losses(clip, DeClip("qq"), torch.rand(1, 3, 32, 32), [outside])

@@ -12,8 +12,8 @@ from ovseg.training.dinoiser import (
     affinity_prediction,
     affinity_target,
     dinoiser_losses,
+    dinoiser_parameter_groups,
     foreground_target,
-    parameter_groups,
 )
 
 
@@ -44,7 +44,7 @@ def test_losses_are_means_of_cross_entropies() -> None:
 def test_groups_hold_every_weight_once_with_the_published_rates() -> None:
     head = nn.Module()
     head.obj_proj, head.bkg_decoder = nn.Conv2d(2, 3, 3), nn.Conv2d(2, 1, 1)
-    groups = parameter_groups(head)
+    groups = dinoiser_parameter_groups(head)
     assert [(g["lr"], g["weight_decay"]) for g in groups] == [(5e-5, 0.01), (1e-2, 0.01)]
     held = [id(p) for group in groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in head.parameters())

@@ -33,7 +33,7 @@ def test_only_prompts_and_temperature_are_trained():
     assert model.mask_embedding.shape == (2, 196, 128)
     assert list(model.release()) == ["visual.mask_embedding"]
     model(*batch(model, ["a car", "the sky"])).backward()
-    # What stands in the upper half of the picture is seen as it is.
+    # What stands in the upper half of the image is seen as it is.
     assert not model.mask_embedding.grad[:, :98].any()
     assert model.mask_embedding.grad[:, 98:].any(dim=2).all()
 

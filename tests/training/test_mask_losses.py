@@ -29,7 +29,7 @@ def test_the_right_queries_are_matched():
     assert columns.tolist() == [1, 0]
 
 
-def test_a_picture_of_nothing_teaches_no_masks():
+def test_an_image_of_nothing_teaches_no_masks():
     nothing = targets_of_labels(torch.full((8, 8), 255))
     logits, masks = torch.zeros(1, 2, 4, requires_grad=True), torch.randn(1, 2, 4, 4)
     masks.requires_grad_()
@@ -50,7 +50,7 @@ def test_more_masks_than_queries():
 
 
 def test_masks_of_a_batch_count_alike():
-    """Pictures of one and of two masks together: sums over all, divided once."""
+    """Images of one and of two masks together: sums over all, divided once."""
     labels = torch.zeros(2, 8, 8, dtype=torch.long)
     labels[1, :, 4:] = 1
     targets = [targets_of_labels(each) for each in labels]

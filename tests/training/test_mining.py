@@ -12,7 +12,7 @@ from ovseg.errors import ConfigError
 from ovseg.models.clip import build_clip
 from ovseg.prompts.text_bank import TextBank
 from ovseg.scenes.world import draw_scene
-from ovseg.training.mining import TEMPLATE, best_pairs, fitting_masks, mine_picture
+from ovseg.training.mining import TEMPLATE, best_pairs, fitting_masks, mine_image
 from ovseg.training.nouns import caption_nouns, noun_runs
 
 
@@ -65,9 +65,9 @@ def test_a_scene_gives_its_nouns_regions():
     scene = draw_scene(3)
     masks = np.stack([scene.instances == number for number in range(len(scene.regions))])
     nouns = sorted({region.name for region in scene.regions})
-    found = mine_picture(clip, bank, scene.image, masks, nouns)
+    found = mine_image(clip, bank, scene.image, masks, nouns)
     assert {region.title for region in found} <= set(nouns)
     assert found
     assert found[0].pixels.shape == (112, 112, 3)
-    assert mine_picture(clip, bank, scene.image, masks, []) == []
-    assert mine_picture(clip, bank, scene.image, masks & False, nouns) == []
+    assert mine_image(clip, bank, scene.image, masks, []) == []
+    assert mine_image(clip, bank, scene.image, masks & False, nouns) == []

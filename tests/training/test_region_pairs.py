@@ -11,23 +11,23 @@ from ovseg.training.mask_adaptation import FILL, kept_pixels
 from ovseg.training.region_pairs import cut_stored, read_pairs, worth_keeping, write_pairs
 
 
-def picture_and_masks():
-    picture = np.random.default_rng(0).integers(130, 255, (60, 80, 3), dtype=np.uint8)
+def image_and_masks():
+    image = np.random.default_rng(0).integers(130, 255, (60, 80, 3), dtype=np.uint8)
     masks = np.zeros((3, 60, 80), bool)
     masks[0, 10:50, 10:70] = True
     masks[0, 20:30, 20:30] = False
     masks[1, :, 40:] = True
     masks[2, 5:20, 5:20] = True
-    return picture, masks
+    return image, masks
 
 
 def test_small_masks_are_not_kept():
-    assert worth_keeping(picture_and_masks()[1]).tolist() == [True, True, False]
+    assert worth_keeping(image_and_masks()[1]).tolist() == [True, True, False]
 
 
 def test_stored_regions_are_blank_outside_of_their_masks():
-    picture, masks = picture_and_masks()
-    whole, half = cut_stored(picture, masks[:2], ["a", "b"], side=32)
+    image, masks = image_and_masks()
+    whole, half = cut_stored(image, masks[:2], ["a", "b"], side=32)
     assert half.mask.all()
     assert half.title == "b"
     assert whole.pixels.shape == (32, 32, 3)
@@ -40,14 +40,14 @@ def test_stored_regions_are_blank_outside_of_their_masks():
 
 
 def test_masks_of_another_size_are_refused():
-    picture, masks = picture_and_masks()
+    image, masks = image_and_masks()
     with pytest.raises(InputError, match="60 x 80"):
-        cut_stored(picture[:, :-1], masks, "abc")
+        cut_stored(image[:, :-1], masks, "abc")
 
 
 def test_written_pairs_come_back(tmp_path):
-    picture, masks = picture_and_masks()
-    regions = cut_stored(picture, masks[:2], ["a red\tcar", "b"], side=32)
+    image, masks = image_and_masks()
+    regions = cut_stored(image, masks[:2], ["a red\tcar", "b"], side=32)
     pairs = read_pairs(write_pairs(tmp_path, regions))
     assert [pair.title for pair in pairs] == ["a red\tcar", "b"]
     for region, pair in zip(regions, pairs, strict=True):
@@ -77,7 +77,7 @@ def test_published_tables_have_commas_and_no_masks(tmp_path):
         ("filepath\ttitle\n", "without pairs"),
         ("filepath,title\na.png,cat\n", "separated by tabs"),
         ("filepath\ttitle\na.png\t \n", "line 2: a pair without words"),
-        ("filepath\ttitle\n\tcat\n", "without a picture"),
+        ("filepath\ttitle\n\tcat\n", "without an image"),
         ("filepath\ttitle\na.png\tcat\nno.png\tdog\n", "1 files are not there: .*no.png"),
         ("filepath\ttitle\tmask\na.png\tcat\tno.png\n", "1 files are not there: .*no.png"),
     ],

@@ -1,7 +1,7 @@
 import pytest
 
 from ovseg.errors import ConfigError
-from ovseg.utils.plain_data import arguments_of, build, check_keys, options_of
+from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
 
 
 class Part:
@@ -15,7 +15,7 @@ TABLE = {"Part": Part}
 def test_a_part_is_built_and_described():
     data = {"type": "Part", "size": 3}
     part = build(data, TABLE, "part")
-    assert options_of(part, TABLE) == {**data, "shape": "round"}
+    assert to_config(part, TABLE) == {**data, "shape": "round"}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_what_cannot_be_built(data, message):
 
 
 def test_arguments_are_checked_without_building():
-    make, arguments = arguments_of({"type": "Part", "size": "three"}, TABLE, "part")
+    make, arguments = resolve_type({"type": "Part", "size": "three"}, TABLE, "part")
     assert make is Part
     assert arguments == {"size": "three"}
 

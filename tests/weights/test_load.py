@@ -90,7 +90,7 @@ def test_one_tower_alone(tiny_clip_files, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="missing"):
         build_clip(tiny_clip_files[0], path)
     encoder = build_clip(tiny_clip_files[0], path, towers="vision")
-    with pytest.raises(CheckpointError, match="no text tower"):
+    with pytest.raises(CheckpointError, match="no text encoder"):
         encoder.encode_text(torch.zeros(1, 4, dtype=torch.long))
     with pytest.raises(CheckpointError, match="missing"):
         build_clip(tiny_clip_files[0], path, towers="text")

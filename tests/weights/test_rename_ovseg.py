@@ -14,7 +14,7 @@ from ovseg.models.clip import build_clip
 from ovseg.segmenter import load
 from ovseg.weights.rename_ovseg import place
 
-GIVEN = {"type": "GivenProposer"}
+GIVEN = {"type": "PrecomputedMaskProposer"}
 LAYOUT = "ignore:weights in the layout of OVSeg"
 
 
@@ -53,7 +53,7 @@ def whole(parts, tmp_path):
     return saved(tmp_path / "whole.pth", {"model": whole_model(state, prompts), "iteration": 3})
 
 
-def test_a_whole_model_gives_clip_and_prompts_and_tells_its_licence(parts, whole):
+def test_a_whole_model_gives_clip_and_prompts_and_tells_its_license(parts, whole):
     config, state, prompts = parts
     with pytest.warns(UserWarning, match=r"CC BY-NC 4.0 \(non-commercial\)"):
         clip = build_clip(config, whole)
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_the_command_line_reaches_tower_and_head(parts, whole, t
     model = load(tmp_path / "model.json", checkpoint=whole, device="cpu")
     assert torch.equal(model.pipeline.clip.model.visual.proj, state["visual.proj"])
     assert torch.equal(model.pipeline.head.mask_embedding, prompts)
-    model.pipeline.head.source.give(np.ones((1, 32, 32), bool))
+    model.pipeline.head.source.set_masks(np.ones((1, 32, 32), bool))
     found = model.segment(np.zeros((32, 32, 3), np.uint8), ["cat", "dog"])
     assert np.isfinite(found.scores).all()
 

@@ -29,10 +29,10 @@ def test_a_file_put_there_by_hand(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
     for name in ("own.pt", "../own.pt"):
         with pytest.raises(CheckpointError, match=r"no address.*get them from their authors"):
-            find_weights(f"byhand:{name}", "EVA02-B-16").local()
+            find_weights(f"manual:{name}", "EVA02-B-16").local()
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/own.pt").touch()
-    assert find_weights("byhand:own.pt", "EVA02-B-16").local() == tmp_path / "weights/own.pt"
+    assert find_weights("manual:own.pt", "EVA02-B-16").local() == tmp_path / "weights/own.pt"
 
 
 def test_an_address() -> None:

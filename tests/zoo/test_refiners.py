@@ -8,7 +8,7 @@ import pytest
 
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.segmenter import load
-from ovseg.zoo import entry
+from ovseg.zoo import model_entry
 from ovseg.zoo.config_files import read_model_spec
 from ovseg.zoo.refiners import REFINERS, refiner_spec, refiner_weights
 from ovseg.zoo.weights import SAM_B
@@ -26,7 +26,7 @@ def test_every_name_has_a_spec_of_its_own() -> None:
 
 
 def test_the_bundled_sam_goes_with_the_bundled_clip_only() -> None:
-    tiny, real = (entry(name).spec for name in ("maskclip-tiny", "maskclip-vit-b16"))
+    tiny, real = (model_entry(name).spec for name in ("maskclip-tiny", "maskclip-vit-b16"))
     assert refiner_spec("sam", tiny)["model"] == "asset:sam_tiny.json"
     assert refiner_spec("sam", real)["model"] == "vit_b"
     assert refiner_weights(refiner_spec("sam", tiny)) == ()

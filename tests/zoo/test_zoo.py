@@ -3,7 +3,7 @@ import re
 import pytest
 
 from ovseg.errors import ConfigError
-from ovseg.zoo import DEFAULT_MODEL, MODELS, entry, list_models
+from ovseg.zoo import DEFAULT_MODEL, MODELS, list_models, model_entry
 
 
 def test_lists_by_pattern():
@@ -16,19 +16,19 @@ def test_lists_by_pattern():
 
 def test_an_unknown_name_gets_the_closest_ones():
     with pytest.raises(ConfigError, match=r"'maskclip-vitb16'.*maskclip-vit-b16.*ovseg models"):
-        entry("maskclip-vitb16")
+        model_entry("maskclip-vitb16")
 
 
 def test_the_default_is_no_demo():
-    assert entry(DEFAULT_MODEL).needs() != "nothing, it is bundled"
+    assert model_entry(DEFAULT_MODEL).needs() != "nothing, it is bundled"
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_every_entry_is_complete(name):
-    model = entry(name)
+    model = model_entry(name)
     assert model.summary
     assert model.method
-    assert model.licence()
+    assert model.license()
     assert model.spec["backbone"]["pretrained"]
     for weights in model.weights:
         assert weights.asset or weights.hub or weights.url or (weights.page and weights.files)
@@ -38,21 +38,21 @@ def test_every_entry_is_complete(name):
 
 
 def test_a_fresh_spec_may_be_changed():
-    entry("maskclip-tiny").fresh_spec()["backbone"]["model"] = "other"
-    assert entry("maskclip-tiny").spec["backbone"]["model"] == "asset:clip_tiny.json"
+    model_entry("maskclip-tiny").fresh_spec()["backbone"]["model"] = "other"
+    assert model_entry("maskclip-tiny").spec["backbone"]["model"] == "asset:clip_tiny.json"
 
 
 def test_the_bundled_weights_are_there():
-    (weights,) = entry("maskclip-tiny").weights
+    (weights,) = model_entry("maskclip-tiny").weights
     assert weights.path().is_file()
-    assert entry("maskclip-tiny").needs() == "nothing, it is bundled"
+    assert model_entry("maskclip-tiny").needs() == "nothing, it is bundled"
 
 
 @pytest.mark.parametrize("cache", ["hub", "own"])
 def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, cache):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path / "own"))
-    (weights,) = entry("maskclip-vit-b16-laion2b").weights
+    (weights,) = model_entry("maskclip-vit-b16-laion2b").weights
     assert weights.path() is None
     repository = "models--laion--CLIP-ViT-B-16-laion2B-s34B-b88K/snapshots/1"
     folder = {
@@ -66,7 +66,7 @@ def test_finds_weights_where_they_are_kept(tmp_path, monkeypatch, cache):
 
 def test_finds_a_file_that_has_only_an_address(tmp_path, monkeypatch):
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
-    head = entry("clip-dinoiser-vit-b16").weights[-1]
+    head = model_entry("clip-dinoiser-vit-b16").weights[-1]
     assert head.path() is None
     target = head.target()
     target.parent.mkdir(parents=True)
@@ -76,7 +76,7 @@ def test_finds_a_file_that_has_only_an_address(tmp_path, monkeypatch):
 
 def test_finds_a_file_that_was_put_there_by_hand(tmp_path, monkeypatch):
     monkeypatch.setenv("OVSEG_CACHE", str(tmp_path))
-    (weights,) = entry("declip-eva-b16").weights
+    (weights,) = model_entry("declip-eva-b16").weights
     assert weights.path() is None
     assert weights.source() == "github.com/xiaomoguhz/DeCLIP"
     (tmp_path / "weights").mkdir()

@@ -34,7 +34,7 @@ class PatchBatch:
     """Views of scenes and the region of every patch.
 
     Attributes:
-        images: (B, 3, S, S) float32, normalised as DINO's.
+        images: (B, 3, S, S) float32, normalized as DINO's.
         regions: (B, n) long, the region that fills most of each patch; -1 where none fills 3/4.
     """
 

@@ -23,12 +23,12 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 """Likewise."""
 
 SEEN_PAIRS = tuple(
-    (colour, thing.name)
+    (color, thing.name)
     for thing in THINGS.values()
-    for colour in thing.colours
-    if colour not in thing.held_out_colours
+    for color in thing.colors
+    if color not in thing.held_out_colors
 )
-"""Colour and noun of everything that the training split draws; no held-out pair."""
+"""Color and noun of everything that the training split draws; no held-out pair."""
 
 _PAIRS = 48
 
@@ -38,7 +38,7 @@ class CaptionBatch:
     """Views with their captions.
 
     Attributes:
-        images: (B, 3, S, S) float32, normalised.
+        images: (B, 3, S, S) float32, normalized.
         reader: (B,) long, the token whose output the view's caption is held against.
         residual: (B,) float32 in {0, 1}, whether the last block's value path keeps its residual.
         captions: B captions of the views.
@@ -47,7 +47,7 @@ class CaptionBatch:
         texts: C distinct region captions.
         target: (R,) long, each region's caption.
         true: (R, C) bool, which caption holds for which region.
-        unknown: (R, C) bool, where that cannot be seen: colours in a view that has lost them.
+        unknown: (R, C) bool, where that cannot be seen: colors in a view that has lost them.
         pairs: P names such as "red car", of those that training draws.
         pair_class: (P,) long, the class of each.
     """
@@ -96,16 +96,16 @@ def _region_parts(view: View, patch: int, rng: np.random.Generator) -> list[tupl
 
 
 def _faded(view: View, rng: np.random.Generator) -> View | None:
-    """Half of the time a view that has lost much of its colours, or all; else None.
+    """Half of the time a view that has lost much of its colors, or all; else None.
 
-    What a thing is must be seen in its shape too: a colour that training never shows on a noun is
+    What a thing is must be seen in its shape too: a color that training never shows on a noun is
     no sign against that noun.
     """
     strength = float(rng.choice([0.0, rng.uniform(0.6, 0.9), 1.0], p=[0.5, 0.3, 0.2]))
     if strength == 0:
         return None
-    grey = view.image @ np.array([0.299, 0.587, 0.114], np.float32)
-    image = view.image + strength * (grey[:, :, None] - view.image)
+    gray = view.image @ np.array([0.299, 0.587, 0.114], np.float32)
+    image = view.image + strength * (gray[:, :, None] - view.image)
     return replace(view, image=image.round().astype(np.uint8))
 
 
@@ -135,10 +135,10 @@ def caption_batch(
         views.append(pale or view)
         parts = _region_parts(view, patch, rng)
         regions = [view.regions[index] for index, _ in parts]
-        nameless = [replace(region, colour=None) for region in regions] if pale else regions
+        nameless = [replace(region, color=None) for region in regions] if pale else regions
         captions.append(scene_caption(nameless, rng))
         said += [region_caption(region, rng) for region in nameless]
-        kinds += [(region.class_id, region.colour) for region in regions]
+        kinds += [(region.class_id, region.color) for region in regions]
         shares += [share for _, share in parts]
         owner += [number] * len(parts)
         faded += [pale is not None] * len(parts)
@@ -153,8 +153,8 @@ def caption_batch(
     pixels = torch.from_numpy(np.stack([v.image for v in views])).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     target = torch.tensor([place[caption.text] for caption in said])
-    coloured = torch.tensor([colour is not None for _, colour in claims])
-    unknown = torch.tensor(faded)[:, None] & coloured[None]
+    colored = torch.tensor([color is not None for _, color in claims])
+    unknown = torch.tensor(faded)[:, None] & colored[None]
     return CaptionBatch(
         images=(pixels - mean) / std,
         reader=torch.from_numpy(reader),
@@ -166,6 +166,6 @@ def caption_batch(
         target=target,
         true=caption_masks(kinds, claims) & ~unknown,
         unknown=unknown,
-        pairs=[f"{colour} {name}" for colour, name in pairs],
+        pairs=[f"{color} {name}" for color, name in pairs],
         pair_class=torch.tensor([CLASSES.index(name) for _, name in pairs]),
     )

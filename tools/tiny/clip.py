@@ -1,4 +1,4 @@
-"""Train the embedded tiny CLIP on captions of drawn pictures, crops and regions.
+"""Train the embedded tiny CLIP on captions of drawn images, crops and regions.
 
 The signal is the contrastive loss alone. Three kinds of pairs feed it: a view of a scene and a
 caption of what is visible there; a region of the view (features pooled over its patches) and a
@@ -20,7 +20,7 @@ from ovseg.evaluation.confusion import IoUCounts
 from ovseg.scenes import CLASSES
 from ovseg.scenes.captions import glossary
 from ovseg.scenes.stuff import STUFF
-from ovseg.training.contrast import picture_caption_loss, region_caption_loss
+from ovseg.training.contrast import image_caption_loss, region_caption_loss
 from tools.tiny.caption_batches import MEAN, STD, CaptionBatch
 from tools.tiny.scene_store import SceneStore
 
@@ -54,12 +54,12 @@ def view_features(
     reader: Tensor | None = None,
     residual: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Global and dense features of pictures of the tower's own size.
+    """Global and dense features of images of the tower's own size.
 
     Args:
         visual: open_clip's vision tower.
-        images: (B, 3, S, S) normalised.
-        reader: (B,) long, the token that stands for the picture; None: the class token, 0.
+        images: (B, 3, S, S) normalized.
+        reader: (B,) long, the token that stands for the image; None: the class token, 0.
         residual: (B,) in {0, 1}, whether the value path keeps its residual; None: everywhere.
 
     Returns:
@@ -114,7 +114,7 @@ class TinyClipLoss(nn.Module):
         return F.normalize(encode_text(self.model, tokens.to(device)).float(), dim=-1)
 
     def forward(self, batch: CaptionBatch) -> dict[str, Tensor]:
-        """Parts ``picture``, ``region`` and ``glossary`` of the loss, each a scalar."""
+        """Parts ``image``, ``region`` and ``glossary`` of the loss, each a scalar."""
         scale = self.model.logit_scale.exp().clamp(max=100)
         whole, dense = view_features(self.model.visual, batch.images, batch.reader, batch.residual)
         pooled = torch.einsum("rn,rne->re", batch.shares, dense.float()[batch.view])
@@ -123,7 +123,7 @@ class TinyClipLoss(nn.Module):
         captions, texts, nouns, words = self._texts(prompts).split([len(g) for g in groups])
         meaning = torch.cat([self.meaning.to(words.device), batch.pair_class])
         return {
-            "picture": picture_caption_loss(F.normalize(whole.float(), dim=-1), captions, scale),
+            "image": image_caption_loss(F.normalize(whole.float(), dim=-1), captions, scale),
             "region": region_caption_loss(
                 F.normalize(pooled, dim=-1),
                 texts,

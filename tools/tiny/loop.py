@@ -29,12 +29,12 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        steps: number of optimiser steps of the first round.
+        steps: number of optimizer steps of the first round.
         rate: its peak learning rate.
         warmup: steps of linear warm-up; a cosine to zero follows.
         decay: weight decay of matrices (vectors have none).
         more: further rounds as (steps, peak rate), each a cosine to zero without warm-up.
-        seed: of weights' initialisation and batches.
+        seed: of weights' initialization and batches.
         save_every: steps between saved states.
         check_every: steps between validations.
     """
@@ -73,7 +73,7 @@ def rate_at(step: int, schedule: Schedule) -> float:
     return 0.0
 
 
-class _Optimiser:
+class _Optimizer:
     """Muon for the matrices of transformer blocks, AdamW for everything else.
 
     At this size and length of training Muon needs far fewer steps than AdamW alone.
@@ -85,7 +85,7 @@ class _Optimiser:
     def __init__(self, model: nn.Module, schedule: Schedule) -> None:
         if not hasattr(torch.optim, "Muon"):
             raise ConfigError(
-                f"torch {torch.__version__} has no Muon optimiser",
+                f"torch {torch.__version__} has no Muon optimizer",
                 expected="torch 2.9 or newer for training",
                 fix="upgrade torch; inference works with older ones",
             )
@@ -127,20 +127,20 @@ class _Optimiser:
             part.load_state_dict(one)
 
 
-def _save(folder: Path, model: nn.Module, optimiser: _Optimiser, step: int) -> None:
+def _save(folder: Path, model: nn.Module, optimizer: _Optimizer, step: int) -> None:
     scratch = folder / (_STATE + ".tmp")
-    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     torch.save(state, scratch)
     scratch.replace(folder / _STATE)
 
 
-def _resume(folder: Path, model: nn.Module, optimiser: _Optimiser) -> int:
+def _resume(folder: Path, model: nn.Module, optimizer: _Optimizer) -> int:
     path = folder / _STATE
     if not path.exists():
         return 0
     state = read_checkpoint(path)
     model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
+    optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
 
 
@@ -176,7 +176,7 @@ def fit(
     what an unbroken one would have seen.
 
     Args:
-        model: maps a batch to named loss parts, whose sum is minimised.
+        model: maps a batch to named loss parts, whose sum is minimized.
         batches: makes the batch of a step, 0-based, from a generator.
         schedule: see :class:`Schedule`.
         folder: holds ``state.pt`` (weights-only readable) and ``log.jsonl``.
@@ -189,8 +189,8 @@ def fit(
         RuntimeLimitError: the loss is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimiser = _Optimiser(model, schedule)
-    first = _resume(folder, model, optimiser)
+    optimizer = _Optimizer(model, schedule)
+    first = _resume(folder, model, optimizer)
     _trim_log(folder, first)
     model.train()
     began = time.monotonic()
@@ -198,10 +198,10 @@ def fit(
         batch = batch.to(device)
         with torch.autocast(torch.device(device).type, torch.bfloat16):
             parts = model(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         _total(parts, step).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step(rate_at(step, schedule))
+        optimizer.step(rate_at(step, schedule))
         done = step + 1
         row = {"step": done, **{name: round(float(v.detach()), 4) for name, v in parts.items()}}
         if validate is not None and _due(done, schedule.check_every, schedule.total):
@@ -210,7 +210,7 @@ def fit(
             model.train()
         _log(folder, row)
         if _due(done, schedule.save_every, schedule.total):
-            _save(folder, model, optimiser, done)
+            _save(folder, model, optimizer, done)
         if _due(done, 20, schedule.total):
             pace = (time.monotonic() - began) / (done - first)
             left = pace * (schedule.total - done) / 60

@@ -24,7 +24,7 @@ MASK_FACTOR, MASK_FLOOR = 4.0, 0.2
 """A coarse mask is its probability times the factor, and 0 where that is below the floor."""
 
 _USES = (KINDS, KINDS, KINDS, KINDS, ("boxes",), ("points",), KINDS[:2], KINDS[1:])
-_PER_PICTURE = 6
+_PER_IMAGE = 6
 _LEAST_AREA = 64
 _WRONG = 0.25
 _MOST_FLAWS = 5
@@ -32,7 +32,7 @@ _MOST_FLAWS = 5
 
 @dataclass
 class PromptBatch:
-    """Pictures, and n prompts with their masks for each.
+    """Images, and n prompts with their masks for each.
 
     Attributes:
         images: (B, 3, S, S) float32 RGB in [0, 255].
@@ -40,7 +40,7 @@ class PromptBatch:
         points: B tensors (n, 1, 2) float32, x and y in pixels.
         boxes: B tensors (n, 4) float32, x0 y0 x1 y1 in pixels.
         coarse: B tensors (n, 1, S/2, S/2) float32, the spoilt mask as SAM takes it.
-        use: for each picture which of `KINDS` are given.
+        use: for each image which of `KINDS` are given.
     """
 
     images: Tensor
@@ -58,13 +58,13 @@ class PromptBatch:
 
 
 def prompt_batch(store: SceneStore, rng: np.random.Generator, size: int) -> PromptBatch:
-    """Draw ``size`` whole scenes with up to six prompts each, all of one kind in a picture."""
+    """Draw ``size`` whole scenes with up to six prompts each, all of one kind in an image."""
     images, use = [], []
     lists: tuple[list[Tensor], ...] = ([], [], [], [])
     while len(images) < size:
         view = store.view(rng, store.size, 8)
         found, areas = np.unique(view.instances, return_counts=True)
-        kept = rng.permutation(found[(areas >= _LEAST_AREA) & (found != 255)])[:_PER_PICTURE]
+        kept = rng.permutation(found[(areas >= _LEAST_AREA) & (found != 255)])[:_PER_IMAGE]
         if not len(kept):
             continue
         rows = [_prompt(view.instances == index, rng) for index in kept]
@@ -95,14 +95,14 @@ def _blob(side: int, rng: np.random.Generator, largest: float) -> np.ndarray:
     """(side, side) bool, an ellipse somewhere: a label where nothing of that shape is.
 
     Args:
-        side: of the picture.
+        side: of the image.
         rng: decides everything.
         largest: the largest half axis, as a share of the side.
     """
     blob = np.zeros((side, side), np.uint8)
-    centre = tuple(int(v) for v in rng.integers(side // 16, side - side // 16, 2))
+    center = tuple(int(v) for v in rng.integers(side // 16, side - side // 16, 2))
     axes = tuple(int(v) for v in rng.integers(side // 48, int(side * largest), 2))
-    cv2.ellipse(blob, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
+    cv2.ellipse(blob, center, axes, float(rng.uniform(0, 180)), 0, 360, 1, -1)
     return blob > 0
 
 

@@ -40,12 +40,12 @@ CURVES = {
     "dino": ("accuracy", "accuracy_values"),
     "sam": ("mask_iou", "refine_iou", "iou_error"),
 }
-READOUTS = {
+ATTENTION_MODES = {
     "raw patch tokens of CLIP": "vanilla",
     "MaskCLIP (value path)": "value",
     "value without residual and MLP": "value_only",
-    "query-query attention": "qq",
-    "query-query plus key-key attention": "csa",
+    "prompt-prompt attention": "qq",
+    "prompt-prompt plus key-key attention": "csa",
 }
 
 
@@ -72,7 +72,7 @@ def draw_curves() -> list[str]:
         if not path.exists():
             continue
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        picture, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3))
+        image, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3))
         for name in [key for key in rows[0] if key not in {"step", *figures}]:
             left.plot([r["step"] for r in rows], [r[name] for r in rows], label=name, lw=0.8)
         for name in figures:
@@ -84,26 +84,29 @@ def draw_curves() -> list[str]:
         left.legend()
         if right.has_data():
             right.legend()
-        picture.tight_layout()
-        picture.savefig(DOCS / "images" / f"tiny_{part}_curves.png", dpi=80)
-        pyplot.close(picture)
+        image.tight_layout()
+        image.savefig(DOCS / "images" / f"tiny_{part}_curves.png", dpi=80)
+        pyplot.close(image)
         lines.append(f"![Training of the tiny {part}](images/tiny_{part}_curves.png)\n")
     return lines
 
 
 def measure(
-    model: Segmenter, words: Vocabulary, seeds: Iterable[int], *, colours: bool = False
+    model: Segmenter, vocabulary: Vocabulary, seeds: Iterable[int], *, colors: bool = False
 ) -> IoUCounts:
     """Score a loaded model with a vocabulary."""
     return score(
-        lambda image: model.segment(image, words).labels, words.classes, seeds, colours=colours
+        lambda image: model.segment(image, vocabulary).labels,
+        vocabulary.classes,
+        seeds,
+        colors=colors,
     )
 
 
-def with_readout(name: str) -> Segmenter:
+def with_attention_mode(name: str) -> Segmenter:
     """Load maskclip-tiny with another read-out of the last block."""
     model = load("maskclip-tiny", device="cpu")
-    model.pipeline.head.readout = name
+    model.pipeline.head.attention_mode = name
     return model
 
 
@@ -117,32 +120,32 @@ def groups(counts: IoUCounts) -> str:
 
 def method_table(seeds: Sequence[int]) -> tuple[list[str], IoUCounts]:
     """Rows of the main table, and the counts of MaskCLIP itself."""
-    words = Vocabulary.builtin("scenes")
+    vocabulary = Vocabulary.builtin("scenes")
     rows = [f"| chance (a class by lot for each patch) | {groups(chance(CLASSES, seeds))} |"]
-    for title, readout in READOUTS.items():
-        counts = measure(with_readout(readout), words, seeds)
+    for title, attention_mode in ATTENTION_MODES.items():
+        counts = measure(with_attention_mode(attention_mode), vocabulary, seeds)
         rows.append(f"| {title} | {groups(counts)} |")
-        if readout == "value":
+        if attention_mode == "value":
             plain = counts
     return rows, plain
 
 
-def colour_lines(model: Segmenter, seeds: Sequence[int]) -> list[str]:
-    """Mean IoU over colour-noun pairs that training showed, and over those held out."""
-    words = Vocabulary.builtin("scenes_colours")
-    counts = measure(model, words, seeds, colours=True)
-    pairs = [i for i, name in enumerate(words.classes) if name not in CLASSES]
-    unseen = [i for i in pairs if words.classes[i] in held_out_pairs()]
+def color_lines(model: Segmenter, seeds: Sequence[int]) -> list[str]:
+    """Mean IoU over color-noun pairs that training showed, and over those held out."""
+    vocabulary = Vocabulary.builtin("scenes_colours")
+    counts = measure(model, vocabulary, seeds, colors=True)
+    pairs = [i for i, name in enumerate(vocabulary.classes) if name not in CLASSES]
+    unseen = [i for i in pairs if vocabulary.classes[i] in held_out_pairs()]
     seen = [i for i in pairs if i not in unseen]
     figures = counts.mean_iou(seen), counts.mean_iou(unseen)
     return [
-        "| pairs of colour and noun | number | mIoU |",
+        "| pairs of color and noun | number | mIoU |",
         "|---|---|---|",
         f"| seen in training | {len(seen)} | {figures[0]:.1f} |",
         f"| never seen in training | {len(unseen)} | {figures[1]:.1f} |",
         "",
         f"Unseen pairs reach {100 * figures[1] / figures[0]:.0f} % of the seen ones' mIoU; all "
-        f"{len(words.classes)} classes of `scenes_colours` compete.",
+        f"{len(vocabulary.classes)} classes of `scenes_colours` compete.",
     ]
 
 
@@ -154,7 +157,7 @@ def synonym_lines(model: Segmenter, plain: IoUCounts, seeds: Sequence[int]) -> l
         "| asked by | mIoU of these classes |",
         "|---|---|",
         f"| the noun of the captions | {plain.mean_iou(changed):.1f} |",
-        f"| a synonym never seen with a picture | {counts.mean_iou(changed):.1f} |",
+        f"| a synonym never seen with an image | {counts.mean_iou(changed):.1f} |",
         "",
         f"{len(changed)} classes have such a synonym. Training met these words only in the "
         "glossary, text against text.",
@@ -225,7 +228,7 @@ def main() -> None:
         files="\n".join(file_lines()),
         methods="\n".join(rows),
         classes="\n".join(class_lines(plain)),
-        colours="\n".join(colour_lines(model, seeds)),
+        colors="\n".join(color_lines(model, seeds)),
         synonyms="\n".join(synonym_lines(model, plain, seeds)),
         curves="\n".join(draw_curves()),
         companions="\n".join(companion_lines(seeds)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ovseg.scenes import VERSION, Region, draw_scene
+from ovseg.scenes import VERSION, SceneRegion, draw_scene
 
 __all__ = ["SceneStore", "View", "patch_shares"]
 
@@ -41,7 +41,7 @@ class View:
 
     image: np.ndarray
     instances: np.ndarray
-    regions: tuple[Region, ...]
+    regions: tuple[SceneRegion, ...]
     corner: tuple[int, int]
 
 
@@ -69,7 +69,7 @@ class SceneStore:
         self.images = np.load(self.folder / "images.npy", mmap_mode="r")
         self.instances = np.load(self.folder / "instances.npy", mmap_mode="r")
         rows = json.loads((self.folder / "regions.json").read_text(encoding="utf-8"))
-        self.regions = [tuple(Region(*fields) for fields in row) for row in rows]
+        self.regions = [tuple(SceneRegion(*fields) for fields in row) for row in rows]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -84,9 +84,9 @@ class SceneStore:
         parts = [list(seeds[i : i + _CHUNK]) for i in range(0, len(seeds), _CHUNK)]
         regions: list = []
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            for pictures, maps, rows in pool.map(_draw, parts, [self.size] * len(parts)):
+            for drawn, maps, rows in pool.map(_draw, parts, [self.size] * len(parts)):
                 done = len(regions)
-                images[done : done + len(pictures)] = pictures
+                images[done : done + len(drawn)] = drawn
                 instances[done : done + len(maps)] = maps
                 regions += rows
                 if report is not None:

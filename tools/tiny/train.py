@@ -1,4 +1,4 @@
-"""Train the embedded tiny models on the drawn world.
+"""Train the embedded tiny models on the synthetic world.
 
     python -m tools.tiny.train clip dino sam --out work_dirs/tiny
     python -m tools.tiny.train clip dino sam --out work_dirs/tiny --install

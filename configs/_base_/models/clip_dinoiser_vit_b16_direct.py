@@ -6,7 +6,7 @@ model = dict(
         type="ClipBackbone",
         model="ViT-B-16",
         pretrained="laion2b_s34b_b88k",
-        pad="before",
+        pad_mode="before",
     ),
     decode_head=dict(
         type="ClipDinoiserHead",

@@ -12,11 +12,11 @@ from torchvision.transforms import v2
 
 from ovseg.errors import ConfigError
 
-__all__ = ["PictureCrop"]
+__all__ = ["ImageCrop"]
 
 
 @TRANSFORMS.register_module()
-class PictureCrop(BaseTransform):
+class ImageCrop(BaseTransform):
     """Resizes the short side, crops a square, mirrors and changes the brightness, in this order.
 
     For training without labels (CLIP-DINOiser, section 4). It works on floats from 0 to 1, so that
@@ -35,7 +35,7 @@ class PictureCrop(BaseTransform):
         if size < 1 or not 0 <= flip <= 1 or not 0 <= brightness <= 1:
             raise ConfigError(
                 f"size {size}, flip {flip}, brightness {brightness}",
-                where="PictureCrop",
+                where="ImageCrop",
                 expected="a positive size, flip and brightness from 0 to 1",
             )
         self.size, self.flip, self.brightness = size, flip, brightness
@@ -57,4 +57,4 @@ class PictureCrop(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f"PictureCrop(size={self.size}, flip={self.flip}, brightness={self.brightness})"
+        return f"ImageCrop(size={self.size}, flip={self.flip}, brightness={self.brightness})"

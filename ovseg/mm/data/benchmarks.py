@@ -24,7 +24,7 @@ from ovseg.datasets import BENCHMARKS, Benchmark
 from ovseg.datasets.pairs import check_class_order, find_pairs, missing_root
 from ovseg.errors import ConfigError
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.visualize.palette import distinct_colours
+from ovseg.visualize.palette import distinct_colors
 
 
 class BenchmarkDataset(BaseSegDataset):
@@ -34,12 +34,12 @@ class BenchmarkDataset(BaseSegDataset):
     given.
 
     Args:
-        allow_missing: leave out pictures that lack their label map in place of refusing them;
+        allow_missing: leave out images that lack their label map in place of refusing them;
             `missing` of the metainfo then has their number.
         **kwargs: further arguments of mmseg's `BaseSegDataset` (`data_root`, `pipeline`, ...).
 
     Raises:
-        DatasetError: the files are not there, or pictures and label maps do not match.
+        DatasetError: the files are not there, or images and label maps do not match.
         ConfigError: other classes are asked for than the label maps have.
     """
 
@@ -48,12 +48,12 @@ class BenchmarkDataset(BaseSegDataset):
     def __init__(self, allow_missing: bool = False, **kwargs: Any) -> None:
         row = self.BENCHMARK
         self.allow_missing = allow_missing
-        kwargs.setdefault("img_suffix", row.picture_suffix)
+        kwargs.setdefault("img_suffix", row.image_suffix)
         kwargs.setdefault("seg_map_suffix", row.label_suffix)
         kwargs.setdefault("reduce_zero_label", row.reduce_zero)
         kwargs.setdefault("ignore_index", 255 if row.ignore is None else row.ignore)
         kwargs.setdefault("ann_file", row.split or "")
-        kwargs.setdefault("data_prefix", {"img_path": row.pictures, "seg_map_path": row.labels})
+        kwargs.setdefault("data_prefix", {"img_path": row.images, "seg_map_path": row.labels})
         super().__init__(**kwargs)
 
     @classmethod
@@ -72,19 +72,19 @@ class BenchmarkDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the items that are complete, each with what `LoadLabels` has to know."""
-        pictures, labels = (Path(self.data_prefix[key]) for key in ("img_path", "seg_map_path"))
-        root = Path(self.data_root) if self.data_root is not None else pictures
-        if not pictures.is_dir() or not labels.is_dir():
+        images, labels = (Path(self.data_prefix[key]) for key in ("img_path", "seg_map_path"))
+        root = Path(self.data_root) if self.data_root is not None else images
+        if not images.is_dir() or not labels.is_dir():
             raise missing_root(
-                self.BENCHMARK, next(path for path in (root, pictures, labels) if not path.is_dir())
+                self.BENCHMARK, next(path for path in (root, images, labels) if not path.is_dir())
             )
         split = Path(self.ann_file) if self.ann_file else None
-        pairs = find_pairs(pictures, labels, (self.img_suffix, self.seg_map_suffix), split)
+        pairs = find_pairs(images, labels, (self.img_suffix, self.seg_map_suffix), split)
         pairs.require(root, allow_missing=self.allow_missing)
         self._metainfo["missing"] = pairs.missing
         return [
             {
-                "img_path": str(pictures / f"{name}{self.img_suffix}"),
+                "img_path": str(images / f"{name}{self.img_suffix}"),
                 "seg_map_path": str(labels / f"{name}{self.seg_map_suffix}"),
                 "label_map": self.label_map,
                 "reduce_zero_label": self.reduce_zero_label,
@@ -107,19 +107,19 @@ _PALETTES = {
     "context59": _CONTEXT[1:],
     "context60": _CONTEXT,
 }
-"""Colours that are mmseg's; other benchmarks get colours of our own."""
+"""Colors that are mmseg's; other benchmarks get colors of our own."""
 
 
 def _make(row: Benchmark) -> type[BenchmarkDataset]:
     """Make and register the data set of a benchmark."""
     classes = Vocabulary.builtin(row.name).classes
-    palette = _PALETTES.get(row.name) or distinct_colours(len(classes))
+    palette = _PALETTES.get(row.name) or distinct_colors(len(classes))
     counts = "every pixel counts" if row.ignore is None else f"{row.ignore} does not count"
     content = {
         "__doc__": f"{row.title}, label maps `*{row.label_suffix}`; {counts}.",
         "__module__": __name__,
         "BENCHMARK": row,
-        "METAINFO": {"classes": classes, "palette": [list(colour) for colour in palette]},
+        "METAINFO": {"classes": classes, "palette": [list(color) for color in palette]},
     }
     return DATASETS.register_module(module=type(row.dataset, (BenchmarkDataset,), content))
 

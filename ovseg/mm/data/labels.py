@@ -10,7 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
-from ovseg.datasets.labels import check_ids, check_size, decode_ids
+from ovseg.datasets.labels import check_ids, check_label_size, decode_ids
 from ovseg.errors import ConfigError
 
 __all__ = ["LoadLabels"]
@@ -21,7 +21,7 @@ class LoadLabels(BaseTransform):
     """Loads `seg_map_path` as mmseg's `LoadAnnotations` does, exactly and checked.
 
     Unlike that one it keeps ids above 255, reads palette files as indices, refuses ids that no
-    class has, and label maps of another size than the picture. Without `seg_map_path` (a picture
+    class has, and label maps of another size than the image. Without `seg_map_path` (an image
     given to mmseg's inferencer) it does nothing.
 
     Args:
@@ -29,7 +29,7 @@ class LoadLabels(BaseTransform):
             (`num_classes` of its items). None and nothing said: the range is not checked.
         ignore: the id of pixels that do not count, in the file and in the result; by default what
             the data set says (`ignore_index` of its items), else 255.
-        colours: for label maps in colours, the RGB colour of each id.
+        colors: for label maps in colors, the RGB color of each id.
         backend_args: of mmengine's file backend.
 
     Raises:
@@ -40,26 +40,26 @@ class LoadLabels(BaseTransform):
         self,
         num_classes: int | None = None,
         ignore: int | None = None,
-        colours: Sequence[Sequence[int]] | None = None,
+        colors: Sequence[Sequence[int]] | None = None,
         backend_args: Mapping[str, Any] | None = None,
     ) -> None:
         self.num_classes = num_classes
         self.ignore = ignore
-        self.colours = colours
+        self.colors = colors
         self.backend_args = dict(backend_args) if backend_args else None
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `gt_seg_map`, (H, W) int32 ids.
 
         Raises:
-            DatasetError: the file is no label map, or not that of the picture.
+            DatasetError: the file is no label map, or not that of the image.
         """
         path = results.get("seg_map_path")
         if path is None:
             return results
-        ids = decode_ids(fileio.get(path, self.backend_args), path, self.colours)
+        ids = decode_ids(fileio.get(path, self.backend_args), path, self.colors)
         if "ori_shape" in results:
-            check_size(ids.shape, tuple(results["ori_shape"]), path)
+            check_label_size(ids.shape, tuple(results["ori_shape"]), path)
         ignore = self.ignore if self.ignore is not None else results.get("ignore_index", 255)
         if results.get("reduce_zero_label"):
             ids = np.where((ids == 0) | (ids == ignore), ignore, ids - 1)

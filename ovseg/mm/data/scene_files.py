@@ -1,7 +1,7 @@
 """Drawn scenes as files for mmengine: `scene://HxW/SEED.png` and `scene://HxW/SEED.label.png`.
 
-With this backend everything of mmseg that reads a picture by its path (loading transforms, the
-inferencer, the visualisation hook) reads a scene that lies on no disk.
+With this backend everything of mmseg that reads an image by its path (loading transforms, the
+inferencer, the visualization hook) reads a scene that lies on no disk.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from mmengine.fileio import BaseStorageBackend, register_backend
 from ovseg.errors import DatasetError
 from ovseg.scenes.world import Scene, draw_scene
 
-__all__ = ["SceneBackend", "labels_path", "picture_path"]
+__all__ = ["SceneBackend", "labels_path", "image_path"]
 
 _PATH = re.compile(r"scene://(?P<height>\d+)x(?P<width>\d+)/(?P<seed>\d+)(?P<labels>\.label)?\.png")
 
 
-def picture_path(seed: int, size: tuple[int, int]) -> str:
-    """Return the path of a drawn picture of `size` (height, width).
+def image_path(seed: int, size: tuple[int, int]) -> str:
+    """Return the path of a drawn image of `size` (height, width).
 
-    >>> picture_path(7, (224, 320))
+    >>> image_path(7, (224, 320))
     'scene://224x320/0000007.png'
     """
     return f"scene://{size[0]}x{size[1]}/{seed:07d}.png"
 
 
 def labels_path(seed: int, size: tuple[int, int]) -> str:
-    """Return the path of the label map of a drawn picture of `size` (height, width).
+    """Return the path of the label map of a drawn image of `size` (height, width).
 
     >>> labels_path(7, (224, 320))
     'scene://224x320/0000007.label.png'
@@ -39,7 +39,7 @@ def labels_path(seed: int, size: tuple[int, int]) -> str:
     return f"scene://{size[0]}x{size[1]}/{seed:07d}.label.png"
 
 
-# A picture and its labels are asked for one after the other: draw them once.
+# An image and its labels are asked for one after the other: draw them once.
 @lru_cache(maxsize=4)
 def _draw(seed: int, height: int, width: int) -> Scene:
     return draw_scene(seed, (height, width))
@@ -50,7 +50,7 @@ class SceneBackend(BaseStorageBackend):
     """mmengine's storage backend for `scene://` paths: draws, then encodes as PNG."""
 
     def get(self, filepath: str) -> bytes:
-        """Return the PNG bytes of a drawn picture (RGB) or of its label map (8 bit ids).
+        """Return the PNG bytes of a drawn image (RGB) or of its label map (8 bit ids).
 
         Raises:
             DatasetError: the path is not of the form `scene://HxW/SEED[.label].png`.
@@ -73,4 +73,4 @@ class SceneBackend(BaseStorageBackend):
         Raises:
             DatasetError: always.
         """
-        raise DatasetError("a drawn scene is a picture and cannot be read as text", where=filepath)
+        raise DatasetError("a drawn scene is an image and cannot be read as text", where=filepath)

@@ -9,22 +9,22 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ovseg.errors import ConfigError, DatasetError
-from ovseg.mm.data.scene_files import labels_path, picture_path
-from ovseg.scenes.world import CLASSES, PALETTE, SPLITS, VERSION, check_seeds, check_size
+from ovseg.mm.data.scene_files import image_path, labels_path
+from ovseg.scenes.world import CLASSES, PALETTE, SPLITS, VERSION, check_scene_size, check_seeds
 
 __all__ = ["SceneDataset"]
 
 
 @DATASETS.register_module()
 class SceneDataset(BaseSegDataset):
-    """Scenes of the drawn world, 40 classes, ids 0 to 39 and 255 for ignore.
+    """Scenes of the synthetic world, 40 classes, ids 0 to 39 and 255 for ignore.
 
     Without `data_root` nothing is on disk: the items are `scene://` paths that mmseg's own
     loading transforms read (see `ovseg.mm.data.scene_files`). With `data_root` it reads a folder
     that `ovseg scenes` wrote.
 
     Args:
-        split: "train", "val" or "test": which seeds are drawn. Held-out colours appear in the
+        split: "train", "val" or "test": which seeds are drawn. Held-out colors appear in the
             last two only.
         count: how many scenes are drawn, from the first seed of the split on.
         size: (height, width) of the drawn scenes, in pixels.
@@ -34,12 +34,12 @@ class SceneDataset(BaseSegDataset):
 
     Raises:
         ConfigError: no such split, or more scenes than it has.
-        DatasetError: the folder lacks pictures or label maps, or has other classes.
+        DatasetError: the folder lacks images or label maps, or has other classes.
     """
 
     METAINFO = {  # noqa: RUF012 - mmengine's name and form
         "classes": CLASSES,
-        "palette": [list(colour) for colour in PALETTE],
+        "palette": [list(color) for color in PALETTE],
         "scenes_version": VERSION,
     }
 
@@ -51,7 +51,7 @@ class SceneDataset(BaseSegDataset):
         data_root: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.split, self.count, self.size = split, count, check_size(tuple(size))
+        self.split, self.count, self.size = split, count, check_scene_size(tuple(size))
         kwargs.setdefault("img_suffix", ".png")
         if data_root is not None:
             kwargs.setdefault("data_prefix", {"img_path": "img_dir", "seg_map_path": "ann_dir"})
@@ -80,7 +80,7 @@ class SceneDataset(BaseSegDataset):
             )
         return [
             {
-                "img_path": picture_path(seed, self.size),
+                "img_path": image_path(seed, self.size),
                 "seg_map_path": labels_path(seed, self.size),
                 "label_map": self.label_map,
                 "reduce_zero_label": self.reduce_zero_label,
@@ -98,17 +98,17 @@ class SceneDataset(BaseSegDataset):
         return super().load_data_list()
 
 
-def _check_folder(root: Path, pictures: set[str], label_maps: set[str]) -> None:
-    """Refuse a folder in which a picture or a label map lacks the other, or of other classes."""
+def _check_folder(root: Path, images: set[str], label_maps: set[str]) -> None:
+    """Refuse a folder in which an image or a label map lacks the other, or of other classes."""
     fix = "write the folder again with 'ovseg scenes'"
-    if not pictures:
+    if not images:
         raise DatasetError(
-            "no pictures", where=root, expected="img_dir/*.png and ann_dir/*.png", fix=fix
+            "no images", where=root, expected="img_dir/*.png and ann_dir/*.png", fix=fix
         )
-    unpaired = sorted(pictures ^ label_maps)
+    unpaired = sorted(images ^ label_maps)
     if unpaired:
         raise DatasetError(
-            f"{len(unpaired)} pictures or label maps lack their partner: "
+            f"{len(unpaired)} images or label maps lack their partner: "
             f"{', '.join(unpaired[:5])}{' ...' if len(unpaired) > 5 else ''}",
             where=root,
             expected="equal file names in img_dir and ann_dir",
@@ -117,7 +117,7 @@ def _check_folder(root: Path, pictures: set[str], label_maps: set[str]) -> None:
     listed = root / "classes.txt"
     if listed.is_file() and tuple(listed.read_text("utf-8").split("\n")[:-1]) != CLASSES:
         raise DatasetError(
-            "its classes are not those of this version of the drawn world",
+            "its classes are not those of this version of the synthetic world",
             where=listed,
             fix=fix,
         )

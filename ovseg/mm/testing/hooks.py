@@ -1,4 +1,4 @@
-"""What happens around a test: words encoded once, progress, pictures of the results."""
+"""What happens around a test: words encoded once, progress, images of the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from ovseg.mm.metrics import picture_name
+from ovseg.mm.metrics import image_name
 from ovseg.segmentation import Segmentation
 from ovseg.utils.progress import Progress
 
@@ -30,9 +30,9 @@ class WordsOnceHook(Hook):
         if pipeline is None:
             return
         if is_main_process():
-            pipeline.text(runner.model.vocabulary)
+            pipeline.text_embeddings(runner.model.vocabulary)
         barrier()
-        pipeline.text(runner.model.vocabulary)
+        pipeline.text_embeddings(runner.model.vocabulary)
 
 
 @HOOKS.register_module()
@@ -65,29 +65,29 @@ class TestProgressHook(Hook):
 
 @HOOKS.register_module()
 class OverlayHook(Hook):
-    """Writes each picture under the colours of its predicted classes, with a legend.
+    """Writes each image under the colors of its predicted classes, with a legend.
 
     Args:
         folder: gets `NAME.overlay.png`.
-        picture_root: folder of the pictures: names are relative to it.
+        image_root: folder of the images: names are relative to it.
     """
 
-    def __init__(self, folder: str, picture_root: str | None = None) -> None:
+    def __init__(self, folder: str, image_root: str | None = None) -> None:
         self.folder = folder
-        self.picture_root = picture_root
+        self.image_root = image_root
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] = ()
     ) -> None:
-        """Draw the pictures of a batch."""
+        """Draw the images of a batch."""
         meta = runner.test_loop.dataloader.dataset.metainfo
-        palette = tuple(tuple(colour) for colour in meta["palette"]) if "palette" in meta else None
+        palette = tuple(tuple(color) for color in meta["palette"]) if "palette" in meta else None
         for sample in outputs:
             labels = sample.pred_sem_seg.data[0].cpu().numpy()
             found = Segmentation(
-                labels, meta["classes"], picture=_pixels(sample.img_path), palette=palette
+                labels, meta["classes"], image=_pixels(sample.img_path), palette=palette
             )
-            found.save(self.folder, picture_name(sample.img_path, self.picture_root), ("overlay",))
+            found.save(self.folder, image_name(sample.img_path, self.image_root), ("overlay",))
 
 
 def _pixels(path: str) -> np.ndarray:

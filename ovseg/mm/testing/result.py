@@ -12,7 +12,7 @@ from torch import nn
 from ovseg import __version__
 from ovseg.evaluation.report import class_figures, plain_json
 from ovseg.mm.metrics import OpenVocabIoUMetric
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.mm.testing.split import Split
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.utils.versions import versions
@@ -36,7 +36,7 @@ def make_result(
     Args:
         config: the configuration as it was run.
         model: the model as it was run.
-        split: which pictures were counted.
+        split: which images were counted.
         metric: the metric, after `evaluate`.
         device: where it ran.
     """
@@ -45,12 +45,12 @@ def make_result(
     figures = metric.compute_metrics([])
     areas = metric.sums["areas"]
     result = {
-        "name": split.called,
+        "name": split.display_name,
         "benchmark": split.title if split.complete else None,
         "dataset": split.name,
         "partial": not split.complete,
-        "pictures": split.pictures,
-        "expected_pictures": split.expected,
+        "images": split.images,
+        "expected_images": split.expected,
         "missing": split.missing,
         **figures,
         **class_figures(areas, split.classes),
@@ -58,7 +58,7 @@ def make_result(
         "protocol": {**protocol, "data": _data_rules(config, metric)},
         "vocabulary": None
         if words is None
-        else {"name": words.source, "classes": len(words), "queries": len(words.queries)},
+        else {"name": words.source, "classes": len(words), "prompts": len(words.prompts)},
         "vocabulary_hash": None if words is None else words.sha256[:HASH_DIGITS],
         "weights_hash": str(protocol.get("weights_hash") or hash_state(model.state_dict()))[
             :HASH_DIGITS
@@ -88,9 +88,9 @@ def _protocol(model: nn.Module, config: Config) -> dict[str, Any]:
     if pipeline is not None:
         return pipeline.protocol()
     clip = getattr(getattr(model, "backbone", None), "clip", None)
-    return {"model": plain(config.model), "weights_hash": getattr(clip, "weights_hash", None)}
+    return {"model": to_dict(config.model), "weights_hash": getattr(clip, "weights_hash", None)}
 
 
 def _data_rules(config: Config, metric: OpenVocabIoUMetric) -> dict[str, Any]:
-    settings = plain(config.test_dataloader.dataset)
+    settings = to_dict(config.test_dataloader.dataset)
     return {**settings, "ignore_index": metric.ignore_index}

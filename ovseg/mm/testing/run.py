@@ -22,7 +22,7 @@ from ovseg.mm.testing.result import make_result
 from ovseg.mm.testing.split import Split, open_split
 from ovseg.pipeline import usable_precision
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.segmenter import head_class, place_weights
+from ovseg.segmenter import head_class, route_weights
 from ovseg.utils.devices import choose_precision
 from ovseg.zoo.refiners import refiner_spec
 
@@ -68,10 +68,10 @@ def evaluate(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16".
         refine: a refiner of `ovseg.zoo.refiners.REFINERS`; None leaves it to the config.
-        limit: only so many pictures; the result is then called partial.
-        allow_missing: leave out pictures without label maps; likewise.
+        limit: only so many images; the result is then called partial.
+        allow_missing: leave out images without label maps; likewise.
         out: folder for the predicted label maps.
-        show_dir: folder for pictures of the results.
+        show_dir: folder for images of the results.
         boundary: also give the boundary IoU.
 
     Returns:
@@ -85,7 +85,7 @@ def evaluate(
     device = choose_runner_device(device)
     config = read_config(path, options)
     _require_test_part(config)
-    config.load_from = _place(config, checkpoint)
+    config.load_from = _route_checkpoint(config, checkpoint)
     config.work_dir = str(work_dir or config.get("work_dir") or Path("work_dirs") / Path(path).stem)
     if not any(option.startswith("log_level=") for option in options):
         config.log_level = "ERROR"
@@ -94,8 +94,8 @@ def evaluate(
         init_default_scope(config.get("default_scope") or "mmseg")
         split = open_split(config.test_dataloader.dataset, limit=limit, allow_missing=allow_missing)
         _check_vocabulary(config, split)
-        _add_metric(config, boundary=boundary, out=out, picture_root=split.picture_root)
-        _add_hooks(config, show_dir, split.picture_root)
+        _add_metric(config, boundary=boundary, out=out, image_root=split.image_root)
+        _add_hooks(config, show_dir, split.image_root)
         runner = _TestRunner.from_cfg(config)
         runner.test()
         if not is_main_process():
@@ -106,7 +106,7 @@ def evaluate(
         return write_result(config.work_dir, result), result
 
 
-def _place(config: Config, checkpoint: str | None) -> str | None:
+def _route_checkpoint(config: Config, checkpoint: str | None) -> str | None:
     """Choose what is loaded over the built model, if anything.
 
     A model whose weights have to be put by hand cannot be built without them: a file that is given
@@ -118,7 +118,7 @@ def _place(config: Config, checkpoint: str | None) -> str | None:
         return checkpoint
     if not Path(checkpoint).is_file():
         raise CheckpointError("no such checkpoint", where=checkpoint, fix="check the path")
-    place_weights(config.model, Path(checkpoint))
+    route_weights(config.model, Path(checkpoint))
     return None
 
 
@@ -157,9 +157,7 @@ def _check_vocabulary(config: Config, split: Split) -> None:
         check_class_order(split.classes, found, where=f"vocabulary {words!r}"[:80])
 
 
-def _add_metric(
-    config: Config, *, boundary: bool, out: str | None, picture_root: str | None
-) -> None:
+def _add_metric(config: Config, *, boundary: bool, out: str | None, image_root: str | None) -> None:
     """Let our metric take the place of mmseg's, which reports the same and less."""
     given = config.get("test_evaluator") or []
     metrics = [dict(each) for each in (given if isinstance(given, (list, tuple)) else [given])]
@@ -173,14 +171,14 @@ def _add_metric(
     if boundary:
         ours["boundary"] = True
     if out is not None:
-        ours.update(output_dir=out, picture_root=picture_root)
+        ours.update(output_dir=out, image_root=image_root)
     pairs = zip(metrics, kinds, strict=True)
     others = [each for each, kind in pairs if kind not in ("IoUMetric", "OpenVocabIoUMetric")]
     config.test_evaluator = [ours, *others]
 
 
-def _add_hooks(config: Config, show_dir: str | None, picture_root: str | None) -> None:
+def _add_hooks(config: Config, show_dir: str | None, image_root: str | None) -> None:
     hooks = [{"type": "WordsOnceHook"}, {"type": "TestProgressHook"}]
     if show_dir is not None:
-        hooks.append({"type": "OverlayHook", "folder": show_dir, "picture_root": picture_root})
+        hooks.append({"type": "OverlayHook", "folder": show_dir, "image_root": image_root})
     config.custom_hooks = [*(config.get("custom_hooks") or ()), *hooks]

@@ -1,4 +1,4 @@
-"""Which pictures a test counts, and whether they make up a benchmark."""
+"""Which images a test counts, and whether they make up a benchmark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ovseg.datasets import BENCHMARKS, Benchmark
-from ovseg.datasets.pairs import Pairs, find_pairs, require_root
+from ovseg.datasets.pairs import FilePairs, find_pairs, require_root
 from ovseg.errors import ConfigError
 from ovseg.mm.data.scenes import SceneDataset
 from ovseg.scenes.score import EVALUATION_SEEDS
@@ -23,35 +23,35 @@ _SCENE_SIZE = (224, 224)
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of a test.
+    """The images of a test.
 
     Attributes:
         name: short name of the benchmark or the type of the data set.
         title: as papers write it.
-        pictures: how many are counted.
+        images: how many are counted.
         expected: how many there should be; several where several lists are in circulation.
         complete: they are the benchmark's, all and with its label rule.
         missing: how many were left out because a file is missing.
         classes: names of the classes.
-        picture_root: folder of the pictures.
+        image_root: folder of the images.
     """
 
     name: str
     title: str
-    pictures: int
+    images: int
     expected: tuple[int, ...]
     complete: bool
     missing: int
     classes: tuple[str, ...]
-    picture_root: str | None
+    image_root: str | None
 
     @property
-    def called(self) -> str:
+    def display_name(self) -> str:
         """What a result may be called: the benchmark's title for the whole split only."""
         if self.complete:
             return self.title
         whole = " or ".join(str(count) for count in self.expected)
-        return f"partial: {self.pictures} pictures of {self.title}, which has {whole}"
+        return f"partial: {self.images} images of {self.title}, which has {whole}"
 
 
 def open_split(
@@ -60,17 +60,17 @@ def open_split(
     """Open the data set of a test and say what it is.
 
     Args:
-        settings: the data set's part of a configuration; changed so that it holds the pictures
+        settings: the data set's part of a configuration; changed so that it holds the images
             that are to be counted.
         limit: take only so many, the first ones.
-        allow_missing: leave out pictures without label maps in place of refusing them.
+        allow_missing: leave out images without label maps in place of refusing them.
 
     Raises:
         ConfigError: a limit below 1, or settings that the data set does not know.
         DatasetError: files are missing.
     """
     if limit is not None and limit < 1:
-        raise ConfigError(f"{limit} pictures", where="--limit", expected="1 or more")
+        raise ConfigError(f"{limit} images", where="--limit", expected="1 or more")
     kind = DATASETS.get(settings["type"])
     require_root(getattr(kind, "__name__", ""), settings.get("data_root"))
     own_check = kind is not None and hasattr(kind, "BENCHMARK")
@@ -97,7 +97,7 @@ def _root(dataset: BaseSegDataset) -> str | None:
     return getattr(dataset, "data_root", None) or dataset.data_prefix.get("img_path")
 
 
-def _pairs(dataset: BaseSegDataset) -> Pairs | None:
+def _pairs(dataset: BaseSegDataset) -> FilePairs | None:
     """Match the files of a data set of mmseg's kind; None where it does not read folders."""
     prefix = getattr(dataset, "data_prefix", None) or {}
     folders = [Path(prefix.get(key) or "") for key in ("img_path", "seg_map_path")]
@@ -119,10 +119,10 @@ def _describe(
     dataset: BaseSegDataset, kind: type | None, count: int, missing: int, whole: int
 ) -> Split:
     facts: Mapping[str, Any] = {
-        "pictures": count,
+        "images": count,
         "missing": missing,
         "classes": tuple(dataset.metainfo["classes"]),
-        "picture_root": (getattr(dataset, "data_prefix", None) or {}).get("img_path"),
+        "image_root": (getattr(dataset, "data_prefix", None) or {}).get("img_path"),
     }
     name = getattr(kind, "__name__", "data set")
     row = next((row for row in BENCHMARKS.values() if row.dataset == name), None)

@@ -54,7 +54,7 @@ def use_amp(wrapper: ConfigDict, wish: str, device: str) -> None:
         return
     if kind != "OptimWrapper":
         raise ConfigError(
-            f"--amp with an optimiser wrapper of type {kind}",
+            f"--amp with an optimizer wrapper of type {kind}",
             where="optim_wrapper.type",
             expected="OptimWrapper",
         )

@@ -1,4 +1,4 @@
-"""DeCLIP's training on mmengine's Runner: regions of pictures, optimiser groups, averaging."""
+"""DeCLIP's training on mmengine's Runner: regions of images, optimizer groups, averaging."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from torch import nn
 
 from ovseg.errors import ConfigError, InputError
 from ovseg.regions.frames import crop_regions, enlarge, in_frame, letterbox
-from ovseg.training.declip import parameter_groups
+from ovseg.training.declip import declip_parameter_groups
 from ovseg.training.declip_regions import sample_grid, sample_proposals
 
-__all__ = ["AveragedWeightsHook", "PackRegions", "PictureRegions", "VectorsKeepConstructor"]
+__all__ = ["AveragedWeightsHook", "PackRegions", "RegionTransform", "VectorsKeepConstructor"]
 
 _SMALLEST = 10
 _PROPOSAL_CROP = 1.5
 
 
 @TRANSFORMS.register_module()
-class PictureRegions(BaseTransform):
-    """Letter-boxes a picture for the student and for its teacher, and cuts its regions out.
+class RegionTransform(BaseTransform):
+    """Letter-boxes an image for the student and for its teacher, and cuts its regions out.
 
     Where the data set gives `boxes`, some of them are the regions, and their crops are enlarged
     1.5 times; else the cells of a grid drawn by lot are (`ovseg.training.declip_regions`).
 
     Args:
-        size: side of the student's square picture, a multiple of its patch.
+        size: side of the student's square image, a multiple of its patch.
         vfm_size: side of the same for the vision foundation model: its patch times size / patch of
             the student gives both the same grid.
-        crop_size: side of a crop, the picture size that CLIP was trained with.
+        crop_size: side of a crop, the image size that CLIP was trained with.
         max_split: most rows and columns of a grid.
-        max_boxes: most regions of a picture.
+        max_boxes: most regions of an image.
 
     Raises:
         ConfigError: a number below 1.
@@ -57,7 +57,7 @@ class PictureRegions(BaseTransform):
         numbers = (size, vfm_size, crop_size, max_split, max_boxes)
         if min(numbers) < 1:
             raise ConfigError(
-                f"numbers {numbers}", where="PictureRegions", expected="each 1 or more"
+                f"numbers {numbers}", where="RegionTransform", expected="each 1 or more"
             )
         self.size, self.vfm_size, self.crop_size = size, vfm_size, crop_size
         self.max_split, self.max_boxes = max_split, max_boxes
@@ -66,53 +66,53 @@ class PictureRegions(BaseTransform):
         """Change `img`, (H, W, 3) uint8 BGR, to (size, size, 3); add `regions`.
 
         Raises:
-            InputError: the picture is smaller than 10 pixels; a data set then takes another.
+            InputError: the image is smaller than 10 pixels; a data set then takes another.
         """
         height, width = size = results["img"].shape[:2]
         if min(size) < _SMALLEST:
             raise InputError(
-                f"picture of {height} x {width} pixels is too small to have regions",
+                f"image of {height} x {width} pixels is too small to have regions",
                 where=results.get("img_path"),
                 expected=f"at least {_SMALLEST} x {_SMALLEST}",
             )
-        picture = Image.fromarray(np.ascontiguousarray(results["img"][:, :, ::-1]))
+        image = Image.fromarray(np.ascontiguousarray(results["img"][:, :, ::-1]))
         if "boxes" in results:
             boxes = sample_proposals(torch.as_tensor(results["boxes"]), size, self.max_boxes)
             cut = enlarge(boxes, _PROPOSAL_CROP, size)
         else:
             cells = sample_grid(self.max_split, self.max_boxes)
             cut = boxes = cells * torch.tensor([width, height, width, height])
-        seen = torch.from_numpy(letterbox(picture, self.vfm_size))
+        seen = torch.from_numpy(letterbox(image, self.vfm_size))
         results["regions"] = {
             "boxes": in_frame(boxes, size),
-            "crops": crop_regions(picture, cut, self.crop_size),
-            "vfm_picture": seen.permute(2, 0, 1).contiguous(),
+            "crops": crop_regions(image, cut, self.crop_size),
+            "vfm_image": seen.permute(2, 0, 1).contiguous(),
         }
-        results["img"] = np.ascontiguousarray(letterbox(picture, self.size)[:, :, ::-1])
+        results["img"] = np.ascontiguousarray(letterbox(image, self.size)[:, :, ::-1])
         results["img_shape"] = (self.size, self.size)
         return results
 
     def __repr__(self) -> str:
         sides = f"size={self.size}, vfm_size={self.vfm_size}, crop_size={self.crop_size}"
-        return f"PictureRegions({sides}, max_split={self.max_split}, max_boxes={self.max_boxes})"
+        return f"RegionTransform({sides}, max_split={self.max_split}, max_boxes={self.max_boxes})"
 
 
 @TRANSFORMS.register_module()
 class PackRegions(BaseTransform):
-    """Packs what `PictureRegions` gives: the picture as input, the regions in the data sample."""
+    """Packs what `RegionTransform` gives: the image as input, the regions in the data sample."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return `inputs`, (3, size, size) uint8 BGR, and `data_samples`.
 
-        The sample has `boxes` (K, 4), `crops` (K, 3, c, c), `vfm_picture` (3, s, s) and the
-        picture's `img_path`.
+        The sample has `boxes` (K, 4), `crops` (K, 3, c, c), `vfm_image` (3, s, s) and the
+        image's `img_path`.
         """
         meta = {key: results[key] for key in ("img_path", "img_shape", "ori_shape")}
         sample = SegDataSample(metainfo=meta)
         for name, tensor in results["regions"].items():
             sample.set_field(tensor, name)
-        picture = torch.from_numpy(results["img"]).permute(2, 0, 1).contiguous()
-        return {"inputs": picture, "data_samples": sample}
+        image = torch.from_numpy(results["img"]).permute(2, 0, 1).contiguous()
+        return {"inputs": image, "data_samples": sample}
 
     def __repr__(self) -> str:
         return "PackRegions()"
@@ -120,7 +120,7 @@ class PackRegions(BaseTransform):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class VectorsKeepConstructor:
-    """Builds an optimiser whose weight decay leaves vectors and norms alone.
+    """Builds an optimizer whose weight decay leaves vectors and norms alone.
 
     Args:
         optim_wrapper_cfg: configuration of the wrapper, with its `optimizer`.
@@ -144,7 +144,7 @@ class VectorsKeepConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper over the parameters of a model that need a gradient."""
-        groups = parameter_groups(_unwrap(model), self.optimizer.get("weight_decay", 0.0))
+        groups = declip_parameter_groups(_unwrap(model), self.optimizer.get("weight_decay", 0.0))
         optimizer = OPTIMIZERS.build({**self.optimizer, "params": groups})
         self.wrapper.setdefault("type", "OptimWrapper")
         return OPTIM_WRAPPERS.build({**self.wrapper, "optimizer": optimizer})
@@ -155,7 +155,7 @@ class AveragedWeightsHook(Hook):
     """Validates the averaged weights, which are released; the training goes on from its own."""
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Put the average of student and teacher into the picture tower."""
+        """Put the average of student and teacher into the image encoder."""
         model = _unwrap(runner.model)
         visual = model.backbone.clip.model.visual
         self._own = {name: tensor.clone() for name, tensor in visual.state_dict().items()}

@@ -1,4 +1,4 @@
-"""What starts and stops a training, and what it tells of its pictures."""
+"""What starts and stops a training, and what it tells of its images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmseg.registry import HOOKS
 from ovseg.errors import RuntimeLimitError
 from ovseg.utils.files import write_atomic
 
-__all__ = ["FiniteLossHook", "SkippedPicturesHook", "TeachersHook"]
+__all__ = ["FiniteLossHook", "SkippedImagesHook", "TeachersHook"]
 
 
 @HOOKS.register_module()
@@ -62,8 +62,8 @@ class FiniteLossHook(Hook):
 
 
 @HOOKS.register_module()
-class SkippedPicturesHook(Hook):
-    """Counts the pictures that a `PictureFolderDataset` could not read and took others for.
+class SkippedImagesHook(Hook):
+    """Counts the images that an `ImageFolderDataset` could not read and took others for.
 
     Each is said once in the log; `skipped.txt` in the work folder lists them all with reasons.
     """
@@ -91,5 +91,5 @@ class SkippedPicturesHook(Hook):
             text = "".join(f"{path}\t{found[path]}\n" for path in sorted(found))
             path = write_atomic(f"{runner.work_dir}/skipped.txt", text.encode())
             runner.logger.warning(
-                f"{len(found)} pictures could not be read and were skipped; they are in {path}"
+                f"{len(found)} images could not be read and were skipped; they are in {path}"
             )

@@ -1,4 +1,4 @@
-"""The losses of a training as numbers and as a picture."""
+"""The losses of a training as numbers and as an image."""
 
 from __future__ import annotations
 

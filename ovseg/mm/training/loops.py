@@ -17,7 +17,7 @@ from mmengine.dist import get_rank
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmseg.registry import LOOPS
 
-from ovseg.mm.training.seeded import DrawSampler, seed_everything
+from ovseg.mm.training.seeded import PositionedSampler, seed_everything
 
 __all__ = ["ResumableEpochLoop", "ResumableIterLoop"]
 
@@ -32,7 +32,7 @@ class _Resumable(BaseLoop):
         if isinstance(dataloader, Mapping):
             loader = copy.deepcopy(dict(dataloader))
             data = {"type": "SeededDataset", "dataset": loader["dataset"], "seed": runner.seed}
-            sampler = {"type": "DrawSampler", "sampler": loader["sampler"]}
+            sampler = {"type": "PositionedSampler", "sampler": loader["sampler"]}
             dataloader = {**loader, "dataset": data, "sampler": sampler}
         super().__init__(runner, dataloader, **options)
 
@@ -54,8 +54,8 @@ class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
     def run(self) -> Any:
         """Train; a resumed run starts its data behind what was drawn before."""
         sampler = self.dataloader.sampler
-        if self._iter and isinstance(sampler, DrawSampler) and sampler.endless:
-            sampler.taken = self._iter * self.dataloader.batch_size
+        if self._iter and isinstance(sampler, PositionedSampler) and sampler.endless:
+            sampler.skip = self._iter * self.dataloader.batch_size
             # The parent leaves out as many batches as it has done iterations.
             skipped = repeat(None, self._iter)
             self.dataloader_iterator = chain(skipped, iter(self.dataloader))

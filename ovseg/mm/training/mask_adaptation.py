@@ -18,12 +18,12 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import resized_crop
 
 from ovseg.errors import DatasetError
-from ovseg.images import read_picture
-from ovseg.mm.plain import plain
+from ovseg.images import read_image
+from ovseg.mm.plain import to_dict
 from ovseg.models.clip import build_clip
 from ovseg.training.mask_adaptation import MaskAdaptation, kept_pixels
 from ovseg.training.region_pairs import read_pairs
-from ovseg.utils.plain_data import arguments_of
+from ovseg.utils.plain_data import resolve_type
 
 __all__ = ["LoadRegion", "ClipContrastiveModel", "MaskTextPairDataset", "RandomRegionCrop"]
 
@@ -51,7 +51,7 @@ class ClipContrastiveModel(BaseModel):
         merge_duplicates: bool = False,
     ) -> None:
         super().__init__(data_preprocessor=BaseDataPreprocessor())
-        make, options = arguments_of(plain(backbone), {"ClipBackbone": build_clip}, "backbone")
+        make, options = resolve_type(to_dict(backbone), {"ClipBackbone": build_clip}, "backbone")
         self.adaptation = MaskAdaptation(make(**options), trained, depth, merge_duplicates)
         frozen = [name for name, weight in self.named_parameters() if not weight.requires_grad]
         self.frozen_parts = tuple(frozen)
@@ -75,7 +75,7 @@ class ClipContrastiveModel(BaseModel):
         return super().train(False)
 
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the trained weights of a checkpoint: the picture tower, or the prompts."""
+        """Return the trained weights of a checkpoint: the image encoder, or the prompts."""
         self.load_state_dict({**self.state_dict(), **state})
         return self.adaptation.release()
 
@@ -108,33 +108,33 @@ class MaskTextPairDataset(BaseDataset):
 
 @TRANSFORMS.register_module()
 class LoadRegion(BaseTransform):
-    """Reads the picture and, where the table names one, the mask of a region."""
+    """Reads the image and, where the table names one, the mask of a region."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add `img`, (H, W, 3) uint8 RGB, and `kept`, (H, W) bool or None.
 
         Raises:
-            InputError: a file cannot be read as a picture.
-            DatasetError: the mask has another size than the picture.
+            InputError: a file cannot be read as an image.
+            DatasetError: the mask has another size than the image.
         """
-        pixels = read_picture(str(results["filepath"])).pixels
+        pixels = read_image(str(results["filepath"])).pixels
         kept = None
         if results["mask"] is not None:
-            kept = read_picture(str(results["mask"])).pixels[:, :, 0] > 127
+            kept = read_image(str(results["mask"])).pixels[:, :, 0] > 127
             if kept.shape != pixels.shape[:2]:
                 raise DatasetError(
                     f"a mask of {kept.shape[0]} x {kept.shape[1]} pixels",
                     where=results["mask"],
-                    expected=f"the size of its picture, {pixels.shape[0]} x {pixels.shape[1]}",
+                    expected=f"the size of its image, {pixels.shape[0]} x {pixels.shape[1]}",
                 )
         return {**results, "img": pixels, "kept": kept}
 
 
 @TRANSFORMS.register_module()
 class RandomRegionCrop(BaseTransform):
-    """A random part of a region, resized by the bicubic rule of Pillow; no flip, no colour.
+    """A random part of a region, resized by the bicubic rule of Pillow; no flip, no color.
 
-    Without a mask what is blank is told from the colour of the result, as in the published code.
+    Without a mask what is blank is told from the color of the result, as in the published code.
 
     Args:
         size: side of the result in pixels.
@@ -146,10 +146,10 @@ class RandomRegionCrop(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return `inputs`, (3, S, S) uint8, `mask`, (S, S) bool, and `title`."""
-        picture = Image.fromarray(results["img"])
-        box = RandomResizedCrop.get_params(picture, list(self.scale), [3 / 4, 4 / 3])
+        image = Image.fromarray(results["img"])
+        box = RandomResizedCrop.get_params(image, list(self.scale), [3 / 4, 4 / 3])
         side = [self.size, self.size]
-        pixels = np.array(resized_crop(picture, *box, side, InterpolationMode.BICUBIC))
+        pixels = np.array(resized_crop(image, *box, side, InterpolationMode.BICUBIC))
         if results["kept"] is None:
             kept = kept_pixels(pixels)
         else:

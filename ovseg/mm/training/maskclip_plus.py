@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.training.maskclip_plus import (
     IGNORE,
-    UNLABELLED,
+    UNLABELED,
     class_vectors,
     distillation_loss,
     fill,
@@ -67,7 +67,7 @@ class DeepLabV2Head(BaseDecodeHead):
 class MaskClipPlusHead(BaseDecodeHead):
     """A decode head of mmseg whose classifier is fixed: CLIP's vectors of the class names.
 
-    The features are compared as they are, without normalising and without a temperature.
+    The features are compared as they are, without normalizing and without a temperature.
 
     Args:
         decode_module: the head that makes the features; its own classifier is taken out.
@@ -88,18 +88,20 @@ class MaskClipPlusHead(BaseDecodeHead):
         learn_background: bool = False,
         **options: Any,
     ) -> None:
-        words = Vocabulary.parse(plain(vocabulary))
-        count = len(words.classes) + learn_background
+        parsed_vocabulary = Vocabulary.parse(to_dict(vocabulary))
+        count = len(parsed_vocabulary.classes) + learn_background
         shared = {"channels": channels, "num_classes": count}
         options.setdefault("in_channels", decode_module["in_channels"])
         super().__init__(**{"init_cfg": None, **shared, **options})
-        self.vocabulary = words
+        self.vocabulary = parsed_vocabulary
         self.conv_seg = None
         self.dropout = None
         self.decode_module = MODELS.build({**decode_module, **shared})
         self.decode_module.conv_seg = nn.Identity()
         self.decode_module.dropout = None
-        self.register_buffer("text_embeddings", torch.zeros(len(words.classes), channels))
+        self.register_buffer(
+            "text_embeddings", torch.zeros(len(parsed_vocabulary.classes), channels)
+        )
         self.bg_embeddings = nn.Parameter(torch.randn(1, channels)) if learn_background else None
 
     def rows(self) -> Tensor:
@@ -123,10 +125,10 @@ class MaskClipPlusHead(BaseDecodeHead):
 
 @MODELS.register_module()
 class MaskClipPlus(EncoderDecoder):
-    """A segmentor of mmseg that learns from MaskCLIP what nobody has labelled.
+    """A segmentor of mmseg that learns from MaskCLIP what nobody has labeled.
 
     In training every pixel of an unseen class gets a pseudo label; at test it is an ordinary
-    `EncoderDecoder`, without CLIP. Pictures without labels train too: all classes are unseen then.
+    `EncoderDecoder`, without CLIP. Images without labels train too: all classes are unseen then.
 
     Args:
         teacher: `backbone`, `decode_head`, `templates` and `test_cfg` of a MaskCLIP, as for
@@ -164,7 +166,7 @@ class MaskClipPlus(EncoderDecoder):
         self.self_training_from = self_training_from
         self.confidence = confidence
         self.distill = distill
-        self._teacher_spec = plain(teacher)
+        self._teacher_spec = to_dict(teacher)
         self.teacher: Pipeline | None = None
 
     def prepare_teachers(self, device: torch.device) -> None:
@@ -194,7 +196,7 @@ class MaskClipPlus(EncoderDecoder):
                 fix=f"set channels={teacher.clip.embed_dim}",
             )
         words = head.vocabulary
-        text = class_vectors(teacher.text(words), words.query_class, len(words.classes))
+        text = class_vectors(teacher.text_embeddings(words), words.prompt_class, len(words.classes))
         head.text_embeddings.copy_(text)
         self.teacher = teacher
 
@@ -209,7 +211,7 @@ class MaskClipPlus(EncoderDecoder):
 
         Args:
             inputs: (B, 3, H, W) as the preprocessor gives them.
-            data_samples: with `gt_sem_seg`, or without for pictures that nobody has labelled.
+            data_samples: with `gt_sem_seg`, or without for images that nobody has labeled.
         """
         self.prepare_teachers(inputs.device)
         teacher, head = self.teacher, self.decode_head
@@ -218,7 +220,7 @@ class MaskClipPlus(EncoderDecoder):
         logits = head.classify(features)
         labels = hide(_labels(inputs, data_samples), self.unseen)
         size = tuple(labels.shape[1:])
-        images = self.unnormalise(inputs)
+        images = self.denormalize(inputs)
         if self.self_training:
             guess, sure = guess_of_network(logits.detach()[:, self.unseen], size)
         else:
@@ -227,7 +229,7 @@ class MaskClipPlus(EncoderDecoder):
         labels = ignore_rest(fill(labels, guess, self.unseen, sure, self.confidence))
         losses = self._losses(head, logits, labels)
         if self.distill:
-            seen = teacher.head.patch_features(teacher.clip, teacher.clip.trunk(images))
+            seen = teacher.head.patch_features(teacher.clip, teacher.clip.run_backbone(images))
             losses["loss_distill"] = self.distill * distillation_loss(features, seen, labels)
         losses = add_prefix(losses, "decode")
         if self.with_auxiliary_head:
@@ -236,17 +238,17 @@ class MaskClipPlus(EncoderDecoder):
         return losses
 
     def _losses(self, head: BaseDecodeHead, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        return head.loss_by_feat(logits, [_Labelled(one) for one in labels])
+        return head.loss_by_feat(logits, [_Labeled(one) for one in labels])
 
-    def unnormalise(self, inputs: Tensor) -> Tensor:
-        """Return pictures (B, 3, H, W) in [0, 1] from what the preprocessor gave."""
+    def denormalize(self, inputs: Tensor) -> Tensor:
+        """Return images (B, 3, H, W) in [0, 1] from what the preprocessor gave."""
         steps = self.data_preprocessor
         if getattr(steps, "_enable_normalize", False):
             inputs = inputs * steps.std + steps.mean
         return inputs / 255
 
 
-class _Labelled:
+class _Labeled:
     """What `loss_by_feat` wants of a data sample."""
 
     def __init__(self, labels: Tensor) -> None:
@@ -255,7 +257,7 @@ class _Labelled:
 
 
 def _labels(inputs: Tensor, samples: Sequence[SegDataSample]) -> Tensor:
-    """Labels (B, H, W) int64; pictures without any are unlabelled where they are not padding."""
+    """Labels (B, H, W) int64; images without any are unlabeled where they are not padding."""
     found = []
     for sample in samples:
         if "gt_sem_seg" in sample:
@@ -263,6 +265,6 @@ def _labels(inputs: Tensor, samples: Sequence[SegDataSample]) -> Tensor:
             continue
         labels = torch.full(inputs.shape[2:], IGNORE, device=inputs.device)
         height, width = sample.metainfo.get("img_shape", inputs.shape[2:])[:2]
-        labels[:height, :width] = UNLABELLED
+        labels[:height, :width] = UNLABELED
         found.append(labels)
     return torch.stack(found)

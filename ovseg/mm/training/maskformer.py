@@ -13,8 +13,8 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ovseg.errors import ConfigError
-from ovseg.mm.backbone import refuse_normalised
-from ovseg.mm.plain import plain
+from ovseg.mm.backbone import refuse_normalized
+from ovseg.mm.plain import to_dict
 from ovseg.models.clip import build_clip
 from ovseg.models.maskformer import MaskFormer, load_backbone, pad_to_stride
 from ovseg.models.maskformer_backbones import BACKBONES
@@ -22,14 +22,14 @@ from ovseg.models.maskformer_head import Queries, proposal_logits
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.training.mask_losses import WEIGHTS, mask_losses, pixel_loss, targets_of_labels
-from ovseg.utils.plain_data import arguments_of, build
+from ovseg.utils.plain_data import build, resolve_type
 
 __all__ = ["MaskFormerModel"]
 
 
 @MODELS.register_module()
 class MaskFormerModel(BaseModel):
-    """A proposal network that learns one mask for every class of a picture; CLIP is frozen.
+    """A proposal network that learns one mask for every class of an image; CLIP is frozen.
 
     Args:
         backbone: a type of `ovseg.models.maskformer_backbones.BACKBONES` and its arguments.
@@ -60,18 +60,18 @@ class MaskFormerModel(BaseModel):
     ) -> None:
         preprocessor = data_preprocessor or {"type": "SegDataPreProcessor", "bgr_to_rgb": True}
         super().__init__(data_preprocessor=MODELS.build(preprocessor))
-        words = Vocabulary.parse(plain(vocabulary))
-        if len(words.queries) != len(words.classes):
+        parsed_vocabulary = Vocabulary.parse(to_dict(vocabulary))
+        if len(parsed_vocabulary.prompts) != len(parsed_vocabulary.classes):
             raise ConfigError(
-                "classes of several queries", where="model.vocabulary", expected="one query each"
+                "classes of several prompts", where="model.vocabulary", expected="one prompt each"
             )
-        make, options = arguments_of(plain(clip), {"ClipBackbone": build_clip}, "clip")
-        rows = TextBank(make(**options), plain(templates)).encode(words.queries)
+        make, options = resolve_type(to_dict(clip), {"ClipBackbone": build_clip}, "clip")
+        rows = TextBank(make(**options), to_dict(templates)).encode(parsed_vocabulary.prompts)
         self.register_buffer("text", rows, persistent=False)
-        body = build(plain(backbone), BACKBONES, "backbone")
+        body = build(to_dict(backbone), BACKBONES, "backbone")
         if pretrained is not None:
             load_backbone(body, pretrained)
-        self.network = MaskFormer(body, rows.shape[1], **(plain(head) if head else {}))
+        self.network = MaskFormer(body, rows.shape[1], **(to_dict(head) if head else {}))
         self.pixel_weight = pixel_weight
         if pixel_weight:
             width = self.network.head.pixel_decoder.mask_features.out_channels
@@ -88,9 +88,9 @@ class MaskFormerModel(BaseModel):
             mode: mmengine's; there is only "loss".
 
         Raises:
-            ConfigError: the pictures are normalised.
+            ConfigError: the images are normalized.
         """
-        refuse_normalised(inputs)
+        refuse_normalized(inputs)
         labels = torch.cat([sample.gt_sem_seg.data for sample in data_samples]).long()
         labels = pad_to_stride(labels, value=255)
         features = self.network.features(inputs)

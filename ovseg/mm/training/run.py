@@ -18,7 +18,7 @@ from ovseg.mm.training.resume import last_whole, require_resumable
 __all__ = ["make_safe", "train"]
 
 _LOOPS = {"IterBasedTrainLoop": "ResumableIterLoop", "EpochBasedTrainLoop": "ResumableEpochLoop"}
-_HOOKS = ("TeachersHook", "FiniteLossHook", "SkippedPicturesHook", "TrainingLogHook")
+_HOOKS = ("TeachersHook", "FiniteLossHook", "SkippedImagesHook", "TrainingLogHook")
 _NEEDED = ("model", "train_dataloader", "train_cfg", "optim_wrapper")
 
 
@@ -54,7 +54,7 @@ def train(
     Raises:
         ConfigError: a wrong setting, or a config without a training part.
         CheckpointError: a checkpoint that cannot be used.
-        DatasetError: pictures or labels that cannot be used.
+        DatasetError: images or labels that cannot be used.
         RuntimeLimitError: a loss that is not finite, or a full disk.
     """
     device = choose_runner_device(device)
@@ -95,14 +95,14 @@ def make_safe(config: Config) -> None:
     by_epoch = _make_loop_safe(config.train_cfg)
     hooks = config.setdefault("default_hooks", {})
     checkpoint = hooks.setdefault("checkpoint", {"by_epoch": by_epoch})
-    if checkpoint is not None and _name(checkpoint.get("type", "CheckpointHook")) in (
+    if checkpoint is not None and _type_name(checkpoint.get("type", "CheckpointHook")) in (
         "CheckpointHook",
         "SafeCheckpointHook",
     ):
         checkpoint["type"] = "SafeCheckpointHook"
         checkpoint.setdefault("by_epoch", by_epoch)
         checkpoint.setdefault("interval", 1 if by_epoch else 1000)
-    present = {_name(hook.get("type")) for hook in config.get("custom_hooks") or ()}
+    present = {_type_name(hook.get("type")) for hook in config.get("custom_hooks") or ()}
     added = [{"type": name} for name in _HOOKS if name not in present]
     config.custom_hooks = [*(config.get("custom_hooks") or ()), *added]
     config.randomness = {"seed": 0, **(config.get("randomness") or {})}
@@ -112,12 +112,12 @@ def _make_loop_safe(loop: dict[str, Any]) -> bool:
     """Choose the resumable loop; tell whether it counts in epochs."""
     if "type" not in loop:
         loop["type"] = "EpochBasedTrainLoop" if loop.pop("by_epoch", True) else "IterBasedTrainLoop"
-    name = _name(loop["type"])
+    name = _type_name(loop["type"])
     loop["type"] = _LOOPS.get(name, loop["type"])
     return "Epoch" in name
 
 
-def _name(kind: Any) -> str:
+def _type_name(kind: Any) -> str:
     """Name of a type that a config gives as text, with or without a scope, or as a class."""
     return getattr(kind, "__name__", str(kind)).rsplit(".", 1)[-1]
 

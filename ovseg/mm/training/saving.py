@@ -79,7 +79,7 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(backend_args={"backend": "whole_file"}, **options)
 
     def before_train(self, runner: Runner) -> None:
-        """Check that a checkpoint never falls between the steps of one optimiser update.
+        """Check that a checkpoint never falls between the steps of one optimizer update.
 
         Raises:
             ConfigError: it would.

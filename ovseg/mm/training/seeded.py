@@ -1,6 +1,6 @@
 """Randomness as a function of place: what item number p looks like depends on (seed, p) alone.
 
-A resumed training, one with other workers and one on more processes then draw the same pictures
+A resumed training, one with other workers and one on more processes then draw the same images
 with the same crops, and no state of a random generator has to be saved.
 """
 
@@ -18,10 +18,10 @@ from mmengine.dist import get_dist_info
 from mmseg.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
-__all__ = ["Draw", "DrawSampler", "SeededDataset", "mix", "seed_everything"]
+__all__ = ["PositionedIndex", "PositionedSampler", "SeededDataset", "mix_seeds", "seed_everything"]
 
 
-class Draw(int):
+class PositionedIndex(int):
     """Index of an item that knows its place in the training.
 
     Attributes:
@@ -30,7 +30,7 @@ class Draw(int):
 
     position: int
 
-    def __new__(cls, index: int, position: int) -> Draw:
+    def __new__(cls, index: int, position: int) -> PositionedIndex:
         """Make an index with its place."""
         draw = super().__new__(cls, index)
         draw.position = position
@@ -40,11 +40,11 @@ class Draw(int):
         return int(self), self.position
 
 
-def mix(*numbers: int) -> int:
+def mix_seeds(*numbers: int) -> int:
     """Make one 32-bit seed of several numbers.
 
     Example:
-        >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
+        >>> mix_seeds(0, 1) == mix_seeds(0, 1), mix_seeds(0, 1) == mix_seeds(1, 0)
         (True, False)
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
@@ -52,7 +52,7 @@ def mix(*numbers: int) -> int:
 
 def seed_everything(*numbers: int) -> None:
     """Seed Python's, numpy's and torch's generators (all devices)."""
-    seed = mix(*numbers)
+    seed = mix_seeds(*numbers)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -86,7 +86,7 @@ class SeededDataset(Dataset):
 
 
 @DATA_SAMPLERS.register_module()
-class DrawSampler(Sampler):
+class PositionedSampler(Sampler):
     """Tells the items of another sampler their place, and can start in the middle.
 
     Args:
@@ -95,7 +95,7 @@ class DrawSampler(Sampler):
         seed: of the order.
 
     Attributes:
-        taken: how many items of this process the next pass leaves out at its start.
+        skip: how many items of this process the next pass leaves out at its start.
         endless: whether a pass never ends.
     """
 
@@ -106,7 +106,7 @@ class DrawSampler(Sampler):
         self._epoch = 0
         inner = self._build()
         self._length, self.endless = len(inner), isinstance(inner, InfiniteSampler)
-        self.taken = 0
+        self.skip = 0
 
     def _build(self) -> Sampler:
         """Make the sampler anew: those of mmengine go on where their last pass stopped."""
@@ -119,11 +119,11 @@ class DrawSampler(Sampler):
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[PositionedIndex]:
         inner = self._build()
         if hasattr(inner, "set_epoch"):
             inner.set_epoch(self._epoch)
         before = self._epoch * self._length
-        taken, self.taken = self.taken, 0
-        for place, index in islice(enumerate(inner), taken, None):
-            yield Draw(index, (before + place) * self._processes + self._rank)
+        skip, self.skip = self.skip, 0
+        for place, index in islice(enumerate(inner), skip, None):
+            yield PositionedIndex(index, (before + place) * self._processes + self._rank)

@@ -18,12 +18,12 @@ PIPELINE = [{"type": "LoadImageFromFile"}, {"type": "LoadLabels"}, {"type": "Pac
 
 
 def write_item(root, row, name, ids):
-    """Write one picture and its label map where the benchmark has them."""
-    picture = root / row.root / row.pictures / f"{name}{row.picture_suffix}"
+    """Write one image and its label map where the benchmark has them."""
+    image = root / row.root / row.images / f"{name}{row.image_suffix}"
     labels = root / row.root / row.labels / f"{name}{row.label_suffix}"
-    for path in (picture, labels):
+    for path in (image, labels):
         path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", ids.shape[::-1]).save(picture)
+    Image.new("RGB", ids.shape[::-1]).save(image)
     Image.fromarray(ids.astype(np.uint16 if row.ignore == 65535 else np.uint8)).save(labels)
     if row.split:
         split = root / row.root / row.split
@@ -62,14 +62,14 @@ def test_ids_of_the_files_become_class_indices(row, data):
 
 
 @pytest.mark.parametrize("row", BENCHMARKS.values(), ids=BENCHMARKS)
-def test_row_64_an_id_too_high_is_refused(row, data):
+def test_an_id_too_high_is_refused(row, data):
     write_item(data, row, "a", np.array([[0, row.highest_id + 1]]))
     with pytest.raises(DatasetError, match=r"ids out of range.*\(1 px\)"):
         build(row)[0]
 
 
 @pytest.mark.parametrize("row", OURS, ids=lambda row: row.name)
-def test_classes_and_colours(row):
+def test_classes_and_colors(row):
     kind = getattr(benchmarks, row.dataset)
     assert kind.METAINFO["classes"] == Vocabulary.builtin(row.name).classes
     assert np.shape(kind.METAINFO["palette"]) == (row.num_classes, 3)
@@ -77,14 +77,14 @@ def test_classes_and_colours(row):
 
 
 @pytest.mark.parametrize("row", OURS, ids=lambda row: row.name)
-def test_row_73_a_missing_root_is_told_with_variable_flag_and_command(row, data):
+def test_a_missing_root_is_told_with_variable_flag_and_command(row, data):
     with pytest.raises(DatasetError) as caught:
         build(row)
     for word in (str(data / row.root), f"ovseg prepare {row.name}", "OVSEG_DATA", "data_root="):
         assert word in str(caught.value)
 
 
-def test_row_63_missing_label_maps_are_refused_or_counted(data):
+def test_missing_label_maps_are_refused_or_counted(data):
     row = BENCHMARKS["voc20"]
     write_item(data, row, "a", np.zeros((2, 2)))
     write_item(data, row, "b", np.zeros((2, 2))).unlink()

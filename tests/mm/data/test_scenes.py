@@ -9,7 +9,7 @@ from mmengine import fileio
 
 import ovseg.mm  # noqa: F401 - registers
 from ovseg.errors import ConfigError, DatasetError, InputError
-from ovseg.mm.data.scene_files import labels_path, picture_path
+from ovseg.mm.data.scene_files import image_path, labels_path
 from ovseg.mm.data.scenes import SceneDataset
 from ovseg.scenes.world import CLASSES, PALETTE, SPLITS, VERSION, draw_scene
 from ovseg.scenes.write import write_scenes
@@ -29,8 +29,8 @@ def folder(tmp_path_factory):
 
 def assert_is_scene(item, seed):
     scene = draw_scene(seed, SIZE)
-    picture = item["inputs"].permute(1, 2, 0).numpy()
-    assert np.array_equal(picture[:, :, ::-1], scene.image)
+    image = item["inputs"].permute(1, 2, 0).numpy()
+    assert np.array_equal(image[:, :, ::-1], scene.image)
     labels = item["data_samples"].gt_sem_seg.data[0].numpy()
     assert np.array_equal(labels, scene.labels)
 
@@ -50,10 +50,10 @@ def test_a_written_folder_gives_the_same_items(folder):
         assert_is_scene(data[index], SPLITS["val"][index])
 
 
-def test_metainfo_names_classes_colours_and_version():
+def test_metainfo_names_classes_colors_and_version():
     meta = SceneDataset(count=1).metainfo
     assert tuple(meta["classes"]) == CLASSES
-    assert [tuple(colour) for colour in meta["palette"]] == list(PALETTE)
+    assert [tuple(color) for color in meta["palette"]] == list(PALETTE)
     assert meta["scenes_version"] == VERSION
     assert meta["label_map"] is None
 
@@ -74,16 +74,16 @@ def test_a_wrong_id_on_disk_is_refused(folder, tmp_path):
         data[0]
 
 
-def test_a_picture_without_labels_is_named(folder, tmp_path):
+def test_an_image_without_labels_is_named(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     lost = min((copy / "ann_dir").glob("*.png"))
     lost.unlink()
-    with pytest.raises(DatasetError, match=f"1 pictures or label maps.*{lost.name}"):
+    with pytest.raises(DatasetError, match=f"1 images or label maps.*{lost.name}"):
         SceneDataset(data_root=str(copy))
 
 
 def test_other_classes_and_empty_folders_are_refused(folder, tmp_path):
-    with pytest.raises(DatasetError, match="no pictures"):
+    with pytest.raises(DatasetError, match="no images"):
         SceneDataset(data_root=str(tmp_path))
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "classes.txt").write_text("cat\ndog\n")
@@ -109,8 +109,8 @@ def test_scene_paths_are_files_for_mmengine():
         np.frombuffer(fileio.get(labels_path(seed, SIZE)), np.uint8), cv2.IMREAD_UNCHANGED
     )
     assert np.array_equal(labels, scene.labels)
-    assert fileio.get(picture_path(seed, SIZE)).startswith(b"\x89PNG")
+    assert fileio.get(image_path(seed, SIZE)).startswith(b"\x89PNG")
     with pytest.raises(DatasetError, match="not the path of a drawn scene"):
         fileio.get("scene://elsewhere/1.png")
     with pytest.raises(DatasetError, match="cannot be read as text"):
-        fileio.get_text(picture_path(seed, SIZE))
+        fileio.get_text(image_path(seed, SIZE))

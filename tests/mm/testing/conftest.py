@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 
 @MODELS.register_module(force=True)
 class KnownMaps(BaseSegmentor):
-    """Predicts what lies in a folder, one `.npy` a picture, named as its file without suffix."""
+    """Predicts what lies in a folder, one `.npy` an image, named as its file without suffix."""
 
     def __init__(self, folder, **kwargs):
         super().__init__(data_preprocessor={"type": "SegDataPreProcessor"}, **kwargs)

@@ -53,7 +53,7 @@ def test_release_to_result(name, data, tmp_path, known, monkeypatch, capsys):
     assert main(["prepare", name, "--root", str(data)]) == 0
     ignore = 255 if row.ignore is None else row.ignore
     found = {key: spoil(labels, row.num_classes, ignore) for key, labels in truth.items()}
-    stems = {f"{Path(key).name}{row.picture_suffix}"[:-4]: labels for key, labels in found.items()}
+    stems = {f"{Path(key).name}{row.image_suffix}"[:-4]: labels for key, labels in found.items()}
     config = known(f"{name}.py", stems)
     work = tmp_path / "work"
     assert main(["test", config, "--work-dir", str(work), "--out", str(tmp_path / "out")]) == 0
@@ -64,9 +64,9 @@ def test_release_to_result(name, data, tmp_path, known, monkeypatch, capsys):
     assert result["classes_counted"] == counted
     assert f"{counted} of {row.num_classes} classes counted" in capsys.readouterr().out
     assert len(result["per_class_iou"]) == row.num_classes
-    assert result["pictures"] == 2
+    assert result["images"] == 2
     assert result["benchmark"] is None
-    assert result["name"].startswith(f"partial: 2 pictures of {row.title}")
+    assert result["name"].startswith(f"partial: 2 images of {row.title}")
     written = {path.name: np.array(Image.open(path)) for path in tmp_path.rglob("*.label.png")}
     assert len(written) == 2
     for stem, labels in stems.items():
@@ -100,7 +100,7 @@ def test_classes_in_another_order_are_caught(data, known, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["ade20k", "cityscapes", "voc20"])
-def test_row_73_a_missing_folder_is_told_with_variable_flag_and_command(name, data, known, capsys):
+def test_a_missing_folder_is_told_with_variable_flag_and_command(name, data, known, capsys):
     assert main(["test", known(f"{name}.py", {})]) == 1
     told = capsys.readouterr().err
     for word in (f"ovseg prepare {name}", "OVSEG_DATA", "data_root="):

@@ -4,29 +4,29 @@ from types import SimpleNamespace
 
 import torch
 
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.mm.testing import hooks
 from ovseg.pipeline import build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 
 
 def test_other_processes_read_the_text_bank_of_the_first(config, monkeypatch, tmp_path):
-    spec = {key: value for key, value in plain(config.model).items() if key != "vocabulary"}
+    spec = {key: value for key, value in to_dict(config.model).items() if key != "vocabulary"}
     first, other = (build_pipeline(spec, cache_dir=tmp_path) for _ in range(2))
-    words = Vocabulary.parse("sky, sea")
+    vocabulary = Vocabulary.parse("sky, sea")
     prompts = {first: count_prompts(first, monkeypatch), other: count_prompts(other, monkeypatch)}
     expected = {}
 
     def wait_for_the_first():
-        expected["text"] = first.text(words)
+        expected["text"] = first.text_embeddings(vocabulary)
 
     monkeypatch.setattr(hooks, "is_main_process", lambda: False)
     monkeypatch.setattr(hooks, "barrier", wait_for_the_first)
-    model = SimpleNamespace(pipeline=other, vocabulary=words)
+    model = SimpleNamespace(pipeline=other, vocabulary=vocabulary)
     hooks.WordsOnceHook().before_test(SimpleNamespace(model=model))
-    assert torch.equal(other.text(words), expected["text"])
-    # One prompt more than the words: by its vector the cache tells text towers apart.
-    assert sum(prompts[first]) == 1 + len(words.queries)
+    assert torch.equal(other.text_embeddings(vocabulary), expected["text"])
+    # One prompt more than the words: by its vector the cache tells text encoders apart.
+    assert sum(prompts[first]) == 1 + len(vocabulary.prompts)
     assert sum(prompts[other]) == 1
 
 

@@ -1,4 +1,4 @@
-"""`ovseg test` on the drawn world: flags, results, and what it refuses."""
+"""`ovseg test` on the synthetic world: flags, results, and what it refuses."""
 
 import json
 import os
@@ -63,14 +63,14 @@ def test_the_result_names_what_moves_the_number(once, config_path):
     assert result["vocabulary_hash"] == Vocabulary.builtin("scenes").sha256[:12]
     assert result["weights_hash"] == model.pipeline.clip.weights_hash[:12]
     assert {"ovseg", "torch", "mmsegmentation", "open_clip_torch"} <= result["versions"].keys()
-    assert result["pictures"] == 3
+    assert result["images"] == 3
     assert "boundary_mIoU" in result
     table = (once / "result.txt").read_text()
     assert "sky" in table
     assert "of 40 classes counted" in table
 
 
-def test_label_maps_and_pictures_are_those_of_the_model(once):
+def test_label_maps_and_images_are_those_of_the_model(once):
     model = load("maskclip-tiny", device="cpu")
     right = total = 0
     for seed in SEEDS:
@@ -99,17 +99,17 @@ def test_a_limit_and_a_refiner_change_what_the_result_says(config_path, tmp_path
     refined = ("--limit", "2", "--refine", "pamr", "--precision", "fp32")
     assert measure(config_path, tmp_path, *refined) == 0
     result = result_of(tmp_path)
-    assert result["pictures"] == 2
+    assert result["images"] == 2
     assert result["partial"]
     assert result["benchmark"] is None
-    assert result["name"].startswith("partial: 2 pictures of drawn scenes")
+    assert result["name"].startswith("partial: 2 images of drawn scenes")
     assert result["protocol"]["refiner"]["type"] == "PamrRefiner"
 
 
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
-        (["--limit", "0"], 2, "--limit: 0 pictures"),
+        (["--limit", "0"], 2, "--limit: 0 images"),
         (["--refine", "magic"], 2, "unknown refiner 'magic'"),
         (["--device", "cuda:99"], 2, "device 'cuda:99' does not exist here"),
         (["--precision", "fp7"], 2, "unknown precision 'fp7'"),
@@ -128,7 +128,7 @@ def test_wrong_flags(config_path, tmp_path, capsys, monkeypatch, flags, status, 
     ("option", "status", "message"),
     [
         ("test_dataloader.dataset.type=SceneDatset", 2, "SceneDatset is not in"),
-        ("test_dataloader.dataset.colour=1", 2, "'colour'"),
+        ("test_dataloader.dataset.color=1", 2, "'color'"),
         ("model.decode_head.temprature=3", 2, "did you mean 'temperature'"),
         ("model.backbone.pretrained=absent.safetensors", 1, "absent.safetensors"),
         ("model.vocabulary=voc20", 2, "the vocabulary has 20 classes, the data set 40"),
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_is_not_there(config_path, tmp_path, capsys):
 
 
 def test_a_checkpoint_stands_in_for_weights_that_nobody_put_there(config_path, tmp_path, capsys):
-    nowhere = ("model.backbone.pretrained=byhand:absent.pt",)
+    nowhere = ("model.backbone.pretrained=manual:absent.pt",)
     assert measure(config_path, tmp_path, "--limit", "1", options=nowhere) == 1
     assert "absent.pt have no address" in capsys.readouterr().err
     weights = ROOT / "ovseg" / "assets" / "clip_tiny.safetensors"
@@ -197,19 +197,19 @@ def test_own_data_need_ten_lines(own, tmp_path):
     assert result["name"] == f"BaseSegDataset {own[1]}"
 
 
-def test_row_63_a_missing_label_map_is_listed_and_with_the_flag_counted(own, tmp_path, capsys):
+def test_a_missing_label_map_is_listed_and_with_the_flag_counted(own, tmp_path, capsys):
     lost = min((own[1] / "ann_dir").glob("*.png"))
     lost.unlink()
     assert main(["test", own[0], "--work-dir", str(tmp_path)]) == 1
     assert f"1 without a label map: {lost.stem}" in capsys.readouterr().err
     assert main(["test", own[0], "--work-dir", str(tmp_path), "--allow-missing"]) == 0
-    assert "2 pictures (1 left out: a file is missing)" in capsys.readouterr().out
+    assert "2 images (1 left out: a file is missing)" in capsys.readouterr().out
     result = result_of(tmp_path)
     assert result["missing"] == 1
     assert result["partial"]
 
 
-def test_row_71_nothing_but_ignored_pixels_has_no_score(own, tmp_path, capsys):
+def test_nothing_but_ignored_pixels_has_no_score(own, tmp_path, capsys):
     for path in (own[1] / "ann_dir").glob("*.png"):
         Image.fromarray(np.full(SIZE, 255, np.uint8)).save(path)
     assert main(["test", own[0], "--work-dir", str(tmp_path)]) == 1
@@ -217,9 +217,9 @@ def test_row_71_nothing_but_ignored_pixels_has_no_score(own, tmp_path, capsys):
     assert not (tmp_path / "result.json").exists()
 
 
-def test_row_72_a_picture_listed_twice_is_refused(own, tmp_path, capsys):
+def test_an_image_listed_twice_is_refused(own, tmp_path, capsys):
     names = sorted(path.stem for path in (own[1] / "img_dir").glob("*.png"))
     (own[1] / "list.txt").write_text("\n".join([*names, names[0]]))
     words = ["test", own[0], "--work-dir", str(tmp_path), "--cfg-options"]
     assert main([*words, "test_dataloader.dataset.ann_file=list.txt"]) == 1
-    assert "the split has 4 items but only 3 different pictures" in capsys.readouterr().err
+    assert "the split has 4 items but only 3 different images" in capsys.readouterr().err

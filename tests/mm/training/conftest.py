@@ -1,4 +1,4 @@
-"""A tiny training: pictures in a folder, a toy model, and `ovseg train` in-process."""
+"""A tiny training: images in a folder, a toy model, and `ovseg train` in-process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ train_dataloader = dict(
     num_workers=0,
     sampler=dict(type="{sampler}", shuffle=True),
     dataset=dict(
-        type="PictureFolderDataset",
+        type="ImageFolderDataset",
         data_root={root!r},
         pipeline=[
-            dict(type="LoadPicture"),
-            dict(type="PictureCrop", size=16),
+            dict(type="LoadImage"),
+            dict(type="ImageCrop", size=16),
             dict(type="PackSegInputs"),
         ],
     ),
@@ -43,9 +43,9 @@ randomness = dict(seed=3)
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """A folder of five pictures of random colours."""
-    folder = tmp_path / "pictures" / "class"
+def images(tmp_path):
+    """A folder of five images of random colors."""
+    folder = tmp_path / "images" / "class"
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     for number in range(5):
@@ -55,12 +55,12 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def write_config(tmp_path, pictures):
+def write_config(tmp_path, images):
     """Write the configuration of a training of 8 iterations or 2 epochs."""
 
     def write(by_epoch=False, **changes):
         values = {
-            "root": str(pictures),
+            "root": str(images),
             "by_epoch": by_epoch,
             "sampler": "DefaultSampler" if by_epoch else "InfiniteSampler",
             "loop": 'type="IterBasedTrainLoop", max_iters=8',

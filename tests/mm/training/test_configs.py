@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from ovseg.cli import main
 from ovseg.heads.clip_dinoiser import HEAD_KEYS
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.training.dinoiser import LEARNING_RATES, MILESTONE
 from ovseg.training.recipes import build_recipe
@@ -48,7 +48,7 @@ def _scope():
 
 
 def measured(config, folder):
-    """Figures of `ovseg test` on the pictures of the validation."""
+    """Figures of `ovseg test` on the images of the validation."""
     words = [str(config), str(folder / "weights.safetensors"), "--work-dir", str(folder / "test")]
     options = [
         "test_dataloader.dataset.split=val",
@@ -102,7 +102,7 @@ def test_a_teacher_that_is_not_there_stops_before_the_first_iteration(
 
 def test_the_published_recipe_of_clip_dinoiser():
     config = Config.fromfile(ROOT / "clip_dinoiser" / "clip_dinoiser_vit_b16_imagenet.py")
-    recipe = build_recipe(plain(config.model.train_cfg))
+    recipe = build_recipe(to_dict(config.model.train_cfg))
     assert recipe.gamma == 0.2
     loader = config.train_dataloader
     steps = -(-loader.dataset.draw // loader.batch_size) * config.train_cfg.max_epochs

@@ -1,4 +1,4 @@
-"""DeCLIP's training in mm: regions of pictures, optimiser groups, a run of two steps."""
+"""DeCLIP's training in mm: regions of images, optimizer groups, a run of two steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 from ovseg.errors import ConfigError, DatasetError, InputError
-from ovseg.mm.data.image_folder import PictureFolderDataset
-from ovseg.mm.training.declip import PackRegions, PictureRegions
+from ovseg.mm.data.image_folder import ImageFolderDataset
+from ovseg.mm.training.declip import PackRegions, RegionTransform
 
 SIZES = {"size": 32, "vfm_size": 28, "crop_size": 16}
 PIPELINE = [
-    {"type": "LoadPicture"},
-    {"type": "PictureRegions", **SIZES},
+    {"type": "LoadImage"},
+    {"type": "RegionTransform", **SIZES},
     {"type": "PackRegions"},
 ]
 
@@ -30,10 +30,10 @@ def _scope():
 @pytest.fixture
 def folder(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 64, 3), np.uint8)
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     for name in ("a.png", "b.png"):
-        Image.fromarray(pixels).save(tmp_path / "pictures" / name)
-    return tmp_path / "pictures"
+        Image.fromarray(pixels).save(tmp_path / "images" / name)
+    return tmp_path / "images"
 
 
 def proposals(folder, boxes):
@@ -47,14 +47,14 @@ def proposals(folder, boxes):
     return str(path)
 
 
-def test_a_picture_comes_with_a_grid_of_regions(folder):
-    item = PictureFolderDataset(str(folder), pipeline=PIPELINE)[0]
+def test_an_image_comes_with_a_grid_of_regions(folder):
+    item = ImageFolderDataset(str(folder), pipeline=PIPELINE)[0]
     sample = item["data_samples"]
     assert item["inputs"].shape == (3, 32, 32)
     # 64 x 40 pixels become 32 x 20; what is below stays black.
     assert bool(item["inputs"][:, 20:].eq(0).all())
     assert bool(item["inputs"][:, :20].ne(0).any())
-    assert sample.vfm_picture.shape == (3, 28, 28)
+    assert sample.vfm_image.shape == (3, 28, 28)
     assert 1 <= len(sample.boxes) <= 20
     assert sample.crops.shape == (len(sample.boxes), 3, 16, 16)
     assert float(sample.boxes[:, 2].max()) <= 1
@@ -64,7 +64,7 @@ def test_a_picture_comes_with_a_grid_of_regions(folder):
 
 def test_boxes_of_a_file_take_the_place_of_the_grid(folder):
     boxes = proposals(folder, [[-8, 8, 40, 20], [0, 0, 2, 2]])
-    data = PictureFolderDataset(str(folder), pipeline=PIPELINE, boxes=boxes)
+    data = ImageFolderDataset(str(folder), pipeline=PIPELINE, boxes=boxes)
     assert len(data) == 1
     sample = data[0]["data_samples"]
     # What sticks out is cut off; what is smaller than 8 x 8 pixels is left out.
@@ -73,14 +73,14 @@ def test_boxes_of_a_file_take_the_place_of_the_grid(folder):
 
 def test_without_a_fitting_box_a_corner_is_the_region(folder):
     boxes = proposals(folder, [[0, 0, 2, 2]])
-    sample = PictureFolderDataset(str(folder), pipeline=PIPELINE, boxes=boxes)[0]["data_samples"]
+    sample = ImageFolderDataset(str(folder), pipeline=PIPELINE, boxes=boxes)[0]["data_samples"]
     torch.testing.assert_close(sample.boxes, torch.tensor([[0.0, 0.0, 16.0, 10.0]]) / 64)
 
 
 @pytest.mark.parametrize("box", [[64, 0, 8, 8], [0, 50, 8, 8], [float("nan"), 0, 8, 8]])
-def test_a_box_outside_of_its_picture_is_refused(folder, box):
+def test_a_box_outside_of_its_image_is_refused(folder, box):
     with pytest.raises(DatasetError, match="lies outside of a.png, which has 64 x 40 pixels"):
-        PictureFolderDataset(str(folder), pipeline=PIPELINE, boxes=proposals(folder, [box]))
+        ImageFolderDataset(str(folder), pipeline=PIPELINE, boxes=proposals(folder, [box]))
 
 
 def test_files_of_boxes_that_do_not_fit_are_refused(folder):
@@ -88,26 +88,26 @@ def test_files_of_boxes_that_do_not_fit_are_refused(folder):
     for text, message in (("{}", "not a file of boxes"), ("[", "not a file of boxes")):
         path.write_text(text)
         with pytest.raises(DatasetError, match=message):
-            PictureFolderDataset(str(folder), boxes=str(path))
+            ImageFolderDataset(str(folder), boxes=str(path))
     with pytest.raises(DatasetError, match="No such file"):
-        PictureFolderDataset(str(folder), boxes="nowhere.json")
+        ImageFolderDataset(str(folder), boxes="nowhere.json")
     boxes = proposals(folder, [])
     (folder / "a.png").rename(folder / "c.png")
-    with pytest.raises(DatasetError, match="names no picture of the folder"):
-        PictureFolderDataset(str(folder), boxes=boxes)
+    with pytest.raises(DatasetError, match="names no image of the folder"):
+        ImageFolderDataset(str(folder), boxes=boxes)
 
 
-def test_a_tiny_picture_gives_way_and_is_counted(folder):
+def test_a_tiny_image_gives_way_and_is_counted(folder):
     Image.new("RGB", (64, 9)).save(folder / "a.png")
-    sample = PictureFolderDataset(str(folder), pipeline=PIPELINE)[0]["data_samples"]
+    sample = ImageFolderDataset(str(folder), pipeline=PIPELINE)[0]["data_samples"]
     assert sample.img_path.endswith("b.png")
     assert [path[-5:] for path in sample.skipped] == ["a.png"]
     with pytest.raises(InputError, match="9 x 64 pixels is too small"):
-        PictureRegions(**SIZES).transform({"img": np.zeros((9, 64, 3), np.uint8)})
+        RegionTransform(**SIZES).transform({"img": np.zeros((9, 64, 3), np.uint8)})
 
 
 def test_numbers_below_one_are_refused():
     with pytest.raises(ConfigError, match="each 1 or more"):
-        PictureRegions(max_boxes=0)
-    assert "max_boxes=3" in repr(PictureRegions(max_boxes=3))
+        RegionTransform(max_boxes=0)
+    assert "max_boxes=3" in repr(RegionTransform(max_boxes=3))
     assert repr(PackRegions()) == "PackRegions()"

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, PARAM_SCHEDULERS
 
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.models.clip import build_clip
 from ovseg.training.affinity_teachers import VFMS
@@ -70,7 +70,7 @@ def test_groups_hold_what_is_trained_once():
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
 def test_published_recipes(path: Path):
     config = Config.fromfile(path)
-    recipe = build_recipe(plain(config.model.train_cfg))
+    recipe = build_recipe(to_dict(config.model.train_cfg))
     assert (recipe.content_weight, recipe.context_weight) == (1.0, 0.1)
     assert recipe.blocks is None
     regions = config.train_pipeline[1]

@@ -17,7 +17,7 @@ PIPELINE = [{"type": "LoadRegion"}, {"type": "RandomRegionCrop", "size": 16}]
 
 @pytest.fixture
 def dataset(tmp_path):
-    """A picture whose left half is blank, with and without a file that says so."""
+    """An image whose left half is blank, with and without a file that says so."""
     pixels = np.full((40, 40, 3), 250, np.uint8)
     pixels[:, :20] = FILL
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -46,8 +46,8 @@ def test_items(dataset, index):
     assert item["inputs"][:, item["mask"]].float().mean() > 200
 
 
-def test_pictures_that_cannot_be_read(dataset, tmp_path):
-    (tmp_path / "a.png").write_bytes(b"no picture")
+def test_images_that_cannot_be_read(dataset, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"a\.png"):
         dataset[0]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ovseg.cli import main
 from ovseg.masks.mask_prompts import read_prompts
-from ovseg.mm.plain import plain
+from ovseg.mm.plain import to_dict
 from ovseg.models.clip import build_clip
 from ovseg.models.maskformer import MaskFormer
 from ovseg.models.maskformer_backbones import ResNetFeatures
@@ -82,7 +82,7 @@ def test_proposals(train, tmp_path):
     assert {"loss_class", "loss_mask_0", "loss_dice_1", "loss_pixel"} <= set(rows(folder)[0])
     from mmengine.config import Config
 
-    model = plain(Config.fromfile(PROPOSALS).model.to_dict())
+    model = to_dict(Config.fromfile(PROPOSALS).model.to_dict())
     made = MaskFormerProposer(
         model["backbone"], 64, str(folder / "weights.safetensors"), model["head"]
     )

@@ -20,10 +20,10 @@ def test_a_training_leaves_weights_checkpoints_log_and_curves(train):
     assert sorted(path.name for path in folder.glob("*.pth")) == ["iter_6.pth", "iter_8.pth"]
     log = rows(folder)
     assert [row["step"] for row in log] == list(range(1, 9))
-    assert {"loss", "loss_colour", "loss_size", "lr"} <= log[0].keys()
+    assert {"loss", "loss_color", "loss_size", "lr"} <= log[0].keys()
     assert log[0]["lr"] > log[-1]["lr"]
-    with Image.open(folder / "curves.png") as picture:
-        assert picture.format == "PNG"
+    with Image.open(folder / "curves.png") as image:
+        assert image.format == "PNG"
     weights = load_file(folder / "weights.safetensors")
     saved = read_runner_checkpoint(folder / "iter_8.pth")["state_dict"]
     assert weights.keys() == saved.keys()
@@ -56,7 +56,7 @@ def test_workers_do_not_change_what_is_drawn(train):
     assert rows(first) == rows(second)
 
 
-def test_another_seed_draws_other_pictures(train):
+def test_another_seed_draws_other_images(train):
     _, first = train(name="first")
     _, second = train("--seed", 4, name="second")
     assert rows(first) != rows(second)
@@ -113,7 +113,7 @@ def test_a_loss_that_is_no_number_stops_with_its_name(train, capfd):
     assert status == 1
     message = capfd.readouterr().err
     assert "iteration 5: loss and loss_size not finite" in message
-    assert "loss_colour 0." in message
+    assert "loss_color 0." in message
     assert not list(folder.glob("iter_[68].pth"))
     state = read_runner_checkpoint(folder / "iter_4.pth")["state_dict"]
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
@@ -145,23 +145,23 @@ def test_an_interval_inside_an_accumulation_is_refused(train, capfd):
     assert "expected a multiple of 4" in capfd.readouterr().err
 
 
-def test_pictures_that_cannot_be_read_are_skipped_and_counted(train, pictures, capfd):
-    (pictures / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    (pictures / "empty.png").touch()
+def test_images_that_cannot_be_read_are_skipped_and_counted(train, images, capfd):
+    (images / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    (images / "empty.png").touch()
     status, folder = train()
     assert status == 0
-    assert "2 pictures could not be read and were skipped" in "".join(capfd.readouterr())
+    assert "2 images could not be read and were skipped" in "".join(capfd.readouterr())
     listed = (folder / "skipped.txt").read_text()
     assert "torn.jpg" in listed
     assert "empty.png\t" in listed
 
 
-def test_a_folder_without_pictures_is_refused(train, pictures, capfd):
-    for path in pictures.glob("*/*.png"):
+def test_a_folder_without_images_is_refused(train, images, capfd):
+    for path in images.glob("*/*.png"):
         path.rename(path.with_suffix(".txt"))
     status, _ = train()
     assert status == 1
-    assert "no pictures found" in capfd.readouterr().err
+    assert "no images found" in capfd.readouterr().err
 
 
 def test_a_config_without_a_training_part_is_refused(write_config, tmp_path, capfd):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmseg.registry import DATA_SAMPLERS
 
-from ovseg.mm.training.seeded import Draw, DrawSampler, SeededDataset
+from ovseg.mm.training.seeded import PositionedIndex, PositionedSampler, SeededDataset
 
 
 def numbers():
@@ -27,21 +27,21 @@ class Noise:
 
 
 def test_a_place_travels_to_a_worker():
-    draw = pickle.loads(pickle.dumps(Draw(3, 17)))  # noqa: S301 - just written
+    draw = pickle.loads(pickle.dumps(PositionedIndex(3, 17)))  # noqa: S301 - just written
     assert (draw, draw.position) == (3, 17)
 
 
 def test_an_item_depends_on_its_place():
     data = SeededDataset(Noise(), seed=1)
-    assert data[Draw(2, 9)] == data[Draw(2, 9)]
-    assert data[Draw(2, 9)] != data[Draw(2, 10)]
+    assert data[PositionedIndex(2, 9)] == data[PositionedIndex(2, 9)]
+    assert data[PositionedIndex(2, 9)] != data[PositionedIndex(2, 10)]
 
 
 def test_a_sampler_can_start_in_the_middle():
-    sampler = DrawSampler({"type": "DefaultSampler", "shuffle": True}, Noise(), seed=3)
-    assert isinstance(sampler, DATA_SAMPLERS.get("DrawSampler"))
+    sampler = PositionedSampler({"type": "DefaultSampler", "shuffle": True}, Noise(), seed=3)
+    assert isinstance(sampler, DATA_SAMPLERS.get("PositionedSampler"))
     whole = [(int(draw), draw.position) for draw in sampler]
-    sampler.taken = 2
+    sampler.skip = 2
     assert [(int(draw), draw.position) for draw in sampler] == whole[2:]
     sampler.set_epoch(1)
     later = list(sampler)

@@ -1,4 +1,4 @@
-"""A model for tests of the training loop: two losses of a picture's mean colour, with dropout."""
+"""A model for tests of the training loop: two losses of an image's mean color, with dropout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 
 @MODELS.register_module(force=True)
 class ToySegmentor(BaseModel):
-    """Learns mean colours; one loss can become no number, or the process can die, at a call."""
+    """Learns mean colors; one loss can become no number, or the process can die, at a call."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class ToySegmentor(BaseModel):
         self.bad_from, self.dies_at, self.calls = bad_from, dies_at, 0
 
     def forward(self, inputs, data_samples=None, mode="loss"):
-        colours = torch.stack([picture.float().mean((1, 2)) / 255 for picture in inputs])
-        found = self.layer(self.norm(colours))
+        colors = torch.stack([image.float().mean((1, 2)) / 255 for image in inputs])
+        found = self.layer(self.norm(colors))
         self.calls += 1
         if self.calls == self.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
         bad = self.bad_from is not None and self.calls >= self.bad_from
         return {
-            "loss_colour": (found - colours[:, :1]).square().mean(),
+            "loss_color": (found - colors[:, :1]).square().mean(),
             "loss_size": found.abs().mean() * (float("nan") if bad else 0.1),
         }

@@ -50,12 +50,12 @@ def test_a_few_steps_teach_what_belongs_together(store):
     torch.manual_seed(0)
     model = build_vit(CONFIG)[0]
     loss = AffinityLoss(model)
-    optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     before = pair_accuracy(model, store, 4, 64, 8)["accuracy"]
     for step in range(12):
         parts = loss(patch_batch(store, np.random.default_rng(step), 4, 64, 8))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         sum(parts.values()).backward()
-        optimiser.step()
+        optimizer.step()
     assert set(parts) == {"features", "values"}
     assert pair_accuracy(model, store, 4, 64, 8)["accuracy"] > before + 5

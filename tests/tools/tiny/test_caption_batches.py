@@ -14,7 +14,7 @@ def draw(store, seed, size=4):
 
 
 def is_faded(batch):
-    """Which views have little colour left: bands that differ by less than half of what is usual."""
+    """Which views have little color left: bands that differ by less than half of what is usual."""
     pixels = batch.images * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)
     return pixels.std(dim=1).mean(dim=(1, 2)) < 0.02
 
@@ -33,16 +33,16 @@ def test_a_batch_is_consistent_and_repeatable(store):
     assert batch.texts == again.texts
 
 
-def test_colours_are_unknown_exactly_in_faded_views(store):
+def test_colors_are_unknown_exactly_in_faded_views(store):
     batch = draw(store, 1, 24)
-    coloured = torch.tensor([any(c in text.split() for c, _ in SEEN_PAIRS) for text in batch.texts])
+    colored = torch.tensor([any(c in text.split() for c, _ in SEEN_PAIRS) for text in batch.texts])
     faded = batch.unknown.any(dim=1)
-    assert coloured.any()
+    assert colored.any()
     assert 0 < int(faded.sum()) < len(faded)
-    assert torch.equal(batch.unknown, faded[:, None] & coloured[None])
-    assert not coloured[batch.target[faded]].any()
-    grey = is_faded(batch)
-    assert all(bool(faded[batch.view == i].all()) for i in grey.nonzero().flatten().tolist())
+    assert torch.equal(batch.unknown, faded[:, None] & colored[None])
+    assert not colored[batch.target[faded]].any()
+    gray = is_faded(batch)
+    assert all(bool(faded[batch.view == i].all()) for i in gray.nonzero().flatten().tolist())
 
 
 def test_half_of_the_views_are_read_from_a_patch_when_asked(store):
@@ -55,7 +55,7 @@ def test_half_of_the_views_are_read_from_a_patch_when_asked(store):
 
 def test_pairs_are_those_that_training_draws(store):
     batch = draw(store, 0)
-    assert not {f"{colour} {noun}" for colour, noun in SEEN_PAIRS} & held_out_pairs()
+    assert not {f"{color} {noun}" for color, noun in SEEN_PAIRS} & held_out_pairs()
     assert len(set(batch.pairs)) == len(batch.pairs) > 0
     for pair, number in zip(batch.pairs, batch.pair_class.tolist(), strict=True):
         assert tuple(pair.split(" ", 1)) in SEEN_PAIRS

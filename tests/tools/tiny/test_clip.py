@@ -30,10 +30,10 @@ def test_a_whole_view_gives_what_the_encoder_reads_out(clip):
     encoder = build_clip(CONFIG, None)
     encoder.model.load_state_dict(clip.state_dict())
     image = torch.rand(2, 3, 64, 64)
-    normalised = encoder.pad_and_normalize(image)
+    normalized = encoder.pad_and_normalize(image)
     with torch.no_grad():
-        cls, dense = view_features(clip.visual, normalised)
-        expected = encoder.readout(encoder.trunk(image), "value").features
+        cls, dense = view_features(clip.visual, normalized)
+        expected = encoder.dense_features(encoder.run_backbone(image), "value").features
         assert torch.allclose(dense.transpose(1, 2).reshape(expected.shape), expected, atol=1e-5)
         assert torch.allclose(cls, encoder.encode_image(image), atol=1e-5)
 
@@ -42,19 +42,21 @@ def test_the_value_path_may_lose_its_residual(clip):
     encoder = build_clip(CONFIG, None)
     encoder.model.load_state_dict(clip.state_dict())
     image = torch.rand(2, 3, 64, 64)
-    normalised = encoder.pad_and_normalize(image)
+    normalized = encoder.pad_and_normalize(image)
     block = encoder.tower.last
     with torch.no_grad():
-        kept = view_features(clip.visual, normalised)[1]
-        mixed = view_features(clip.visual, normalised, residual=torch.tensor([1.0, 0.0]))[1]
-        tokens = encoder.trunk(image).tokens[1:, 1:]
+        kept = view_features(clip.visual, normalized)[1]
+        mixed = view_features(clip.visual, normalized, residual=torch.tensor([1.0, 0.0]))[1]
+        tokens = encoder.run_backbone(image).tokens[1:, 1:]
         branch = block.out(block.value(block.norm(tokens)))
-        expected = encoder.tower.project(block.finish(torch.zeros_like(branch), branch))[1]
+        expected = encoder.tower.project(
+            block.forward_residual_mlp(torch.zeros_like(branch), branch)
+        )[1]
     assert torch.equal(mixed[0], kept[0])
     assert torch.allclose(mixed[1:], expected, atol=1e-5)
 
 
-def test_any_token_may_speak_for_the_picture(clip):
+def test_any_token_may_speak_for_the_image(clip):
     encoder = build_clip(CONFIG, None)
     encoder.model.load_state_dict(clip.state_dict())
     image = torch.rand(2, 3, 64, 64)
@@ -62,7 +64,7 @@ def test_any_token_may_speak_for_the_picture(clip):
         whole = view_features(
             clip.visual, encoder.pad_and_normalize(image), reader=torch.tensor([0, 10])
         )[0]
-        raw = encoder.readout(encoder.trunk(image), "vanilla").features.flatten(2)
+        raw = encoder.dense_features(encoder.run_backbone(image), "vanilla").features.flatten(2)
         assert torch.allclose(whole[0], encoder.encode_image(image)[0], atol=1e-5)
     assert torch.allclose(whole[1], raw[1, :, 9], atol=1e-5)
 
@@ -76,7 +78,7 @@ def test_short_prompts_are_encoded_exactly(clip, tokenizer):
 def test_the_loss_has_three_parts_that_all_teach(clip, tokenizer, store):
     loss = TinyClipLoss(clip, tokenizer)
     parts = loss(caption_batch(store, np.random.default_rng(0), 4, 64, 8))
-    assert set(parts) == {"picture", "region", "glossary"}
+    assert set(parts) == {"image", "region", "glossary"}
     for name, value in parts.items():
         clip.zero_grad()
         value.backward(retain_graph=True)
