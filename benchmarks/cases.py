@@ -16,7 +16,8 @@ from benchmarks.evaluation_cases import count_images, evaluation_part
 from benchmarks.region_cases import embed_regions
 from benchmarks.training_cases import train_step
 from benchmarks.trident_cases import trident_part
-from ovseg.inference.decode import decode
+from ovseg.inference.decode import DecodeOptions, decode
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, join_windows
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import WindowGrid
@@ -70,7 +71,9 @@ def many_classes(classes: int, size: list[int]) -> Work:
     generator = torch.Generator().manual_seed(0)
     text = functional.normalize(torch.randn(classes, 512, generator=generator), dim=1)
     features = join_windows(_smooth_maps(512, grid), grid)
-    return lambda: decode(CosineScores(features, text), grid, (height, width), temperature=100.0)
+    return lambda: decode(
+        CosineScores(features, text), grid, (height, width), DecodeOptions(temperature=100.0)
+    )
 
 
 def _load(model: str) -> Segmenter:
@@ -124,7 +127,7 @@ def score_windows(model: str, size: list[int], crop: int, batch: int) -> Work:
 
     def run() -> None:
         with torch.inference_mode():
-            pipeline.head(pipeline.clip, image, grid, text, batch)
+            pipeline.head(HeadInput(pipeline.clip, image, text, grid, batch))
 
     return run
 
@@ -150,7 +153,7 @@ def score_by_head(head: str, quick: bool, windows: int) -> Work:
     image = torch.rand(3, side, side * windows, generator=generator)
     grid = InferenceSettings(mode="slide", crop_size=side, stride=side).windows(image.shape[1:])
     text = functional.normalize(torch.randn(20, clip.embed_dim, generator=generator), dim=1)
-    return torch.inference_mode()(lambda: model(clip, image, grid, text, windows))
+    return torch.inference_mode()(lambda: model(HeadInput(clip, image, text, grid, windows)))
 
 
 def stage(model: str, size: list[int], words: list[str], name: str) -> Work:
@@ -167,18 +170,18 @@ def stage(model: str, size: list[int], words: list[str], name: str) -> Work:
         return lambda: pipeline.bank.encode(vocabulary.prompts)
     text_embeddings, image_tensor = pipeline.text_embeddings(vocabulary), pipeline.prepare(image_np)
     grid = pipeline.settings.windows(tuple(image_tensor.shape[1:]))
-    batch = pipeline.settings.window_batch
+    inputs = HeadInput(
+        pipeline.clip, image_tensor, text_embeddings, grid, pipeline.settings.window_batch
+    )
     with torch.inference_mode():
-        scores = pipeline.head(pipeline.clip, image_tensor, grid, text_embeddings, batch)
-    kind = {"score_type": pipeline.head.score_type, "temperature": pipeline.head.decode_temperature}
+        scores = pipeline.head(inputs)
+    options = pipeline.head.decode_options(prompt_class=vocabulary.prompt_class)
     if name == "refine":
         pipeline.refiner = Pamr()
     stages = {
         "prepare": lambda: pipeline.prepare(image_np),
-        "score": lambda: pipeline.head(pipeline.clip, image_tensor, grid, text_embeddings, batch),
-        "decode": lambda: decode(
-            scores, grid, tuple(size), prompt_class=vocabulary.prompt_class, **kind
-        ),
+        "score": lambda: pipeline.head(inputs),
+        "decode": lambda: decode(scores, grid, tuple(size), options),
         "refine": lambda: pipeline(image_np, vocabulary),
         "all": lambda: pipeline(image_np, vocabulary),
     }

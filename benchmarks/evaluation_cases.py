@@ -27,6 +27,7 @@ def evaluation_part(part: str, model: str, classes: int, size: list[int], crop: 
     if part == "count":
         return count_images(classes, size, 1)
     from ovseg.inference.decode import decode
+    from ovseg.inference.head_input import HeadInput
     from ovseg.pipeline import build_pipeline
 
     spec = {
@@ -43,17 +44,15 @@ def evaluation_part(part: str, model: str, classes: int, size: list[int], crop: 
 
     def score() -> Any:
         with torch.inference_mode():
-            return head(clip, image, grid, text, batch)
+            return head(HeadInput(clip, image, text, grid, batch))
 
     if part == "score":
         return score
     scores = score()
-    options = {
-        "score_type": head.score_type,
-        "temperature": head.decode_temperature,
-        "want_scores": False,
-    }
-    return torch.inference_mode()(lambda: decode(scores, grid, tuple(size), **options))
+    options = head.decode_options()
+    return torch.inference_mode()(
+        lambda: decode(scores, grid, tuple(size), options, want_scores=False)
+    )
 
 
 def count_images(classes: int, size: list[int], images: int) -> Work:

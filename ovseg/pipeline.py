@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ovseg.errors import ConfigError, InputError
+from ovseg.errors import ConfigError, InputError, RuntimeLimitError
 from ovseg.heads.base import Head, score_image
 from ovseg.images.rgb import require_rgb, to_pixels
-from ovseg.inference.decode import Decoded, ImageMaps, decode
-from ovseg.inference.memory import within_memory
-from ovseg.inference.scores import ScoreGrid
+from ovseg.inference.decode import Decoded, DecodeOptions, ImageMaps, decode
+from ovseg.inference.head_input import HeadInput
+from ovseg.inference.memory import recover_memory
 from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import WindowGrid
 from ovseg.models.clip import ClipEncoder, build_clip
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
@@ -187,37 +186,29 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        _check_image(image_tensor)
-        vocabulary = Vocabulary.parse(vocabulary)
-        out_size = tuple(out_size)
-        text_embeddings = self.text_embeddings(vocabulary)
-        background = vocabulary.background or 0
+        request = self._request(image_tensor, vocabulary, out_size, image_np)
+        background = request.vocabulary.background or 0
         threshold = self.settings.threshold
-        image_np = self._image(image_tensor, out_size, image_np)
 
-        def attempt(chunk: tuple[int, int | None]) -> Decoded:
-            batch, max_elements = chunk
-            options = self._decode_options(vocabulary, max_elements)
-            scores, grid = self._scores(
-                image_tensor, text_embeddings, vocabulary, batch, out_size, image_np
-            )
+        def attempt(inputs: HeadInput, options: DecodeOptions) -> Decoded:
+            scores, grid = score_image(self.head, inputs, self.settings, out_size)
             found = decode(
                 scores,
                 grid,
                 out_size,
+                options,
                 threshold=threshold,
                 background=background,
                 want_scores=want_scores,
-                **options,
             )
             if self.refiner is None:
                 return found
-            wanted = ImageMaps(scores, grid, out_size, options)
+            maps = ImageMaps(scores, grid, out_size, options)
             return self.refiner.refine(
-                image_np, found, wanted, threshold=threshold, background=background
+                inputs.image_np, found, maps, threshold=threshold, background=background
             )
 
-        return self._within_memory(attempt, image_tensor, len(text_embeddings), out_size)
+        return self._within_memory(attempt, request, out_size)
 
     @torch.inference_mode()
     def probabilities(
@@ -242,85 +233,74 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        _check_image(image_tensor)
-        vocabulary = Vocabulary.parse(vocabulary)
-        out_size = tuple(out_size)
-        text_embeddings = self.text_embeddings(vocabulary)
-        image_np = self._image(image_tensor, out_size, image_np)
+        request = self._request(image_tensor, vocabulary, out_size, image_np)
+        classes = range(len(request.vocabulary.classes))
 
-        def attempt(chunk: tuple[int, int | None]) -> Tensor:
-            batch, max_elements = chunk
-            scores, grid = self._scores(
-                image_tensor, text_embeddings, vocabulary, batch, out_size, image_np
-            )
-            classes = range(len(vocabulary.classes))
-            options = self._decode_options(vocabulary, max_elements)
+        def attempt(inputs: HeadInput, options: DecodeOptions) -> Tensor:
+            scores, grid = score_image(self.head, inputs, self.settings, out_size)
             return ImageMaps(scores, grid, out_size, options)(classes)
 
-        return self._within_memory(attempt, image_tensor, len(text_embeddings), out_size)
+        return self._within_memory(attempt, request, out_size)
 
-    def _image(
-        self, image_tensor: Tensor, out_size: tuple[int, int], image_np: np.ndarray | None
-    ) -> np.ndarray | None:
-        """Return the image that a refiner or the head looks at; None where nobody does."""
-        if image_np is None and (self.refiner is not None or self.head.wants_image):
-            return _image_of(image_tensor, out_size)
-        return image_np
-
-    def _scores(
+    def _request(
         self,
         image_tensor: Tensor,
-        text_embeddings: Tensor,
-        vocabulary: Vocabulary,
-        batch: int,
+        vocabulary: ClassNames,
         out_size: tuple[int, int],
         image_np: np.ndarray | None,
-    ) -> tuple[ScoreGrid, WindowGrid]:
-        """Return the scores, and the windows that they lie in for decode."""
-        image_tensor = image_tensor.to(self.device)
-        return score_image(
-            self.head,
+    ) -> HeadInput:
+        """Return what the head is given; its windows are laid later."""
+        _check_image(image_tensor)
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary.parse(vocabulary)
+        if image_np is None and (self.refiner is not None or self.head.wants_image):
+            image_np = _image_of(image_tensor, out_size)
+        return HeadInput(
             self.clip,
-            image_tensor,
-            self.settings,
-            text_embeddings,
-            out_size,
-            batch=batch,
-            vocabulary=vocabulary,
-            image_np=image_np,
+            image_tensor.to(self.device),
+            self.text_embeddings(vocabulary),
+            self.settings.windows(tuple(image_tensor.shape[1:])),
+            self.settings.window_batch,
+            vocabulary,
+            image_np,
         )
-
-    def _decode_options(self, vocabulary: Vocabulary, max_elements: int | None) -> dict[str, Any]:
-        return {
-            "prompt_class": vocabulary.prompt_class,
-            "score_type": self.head.score_type,
-            "temperature": self.head.decode_temperature,
-            "cell_alignment": self.settings.cell_alignment,
-            "max_elements": max_elements,
-        }
 
     def _within_memory(
         self,
-        attempt: Callable[[tuple[int, int | None]], T],
-        image: Tensor,
-        prompts: int,
+        attempt: Callable[[HeadInput, DecodeOptions], T],
+        request: HeadInput,
         out_size: tuple[int, int],
     ) -> T:
-        """Try as set, then decode in small pieces, then also go window by window."""
-        batch = self.settings.window_batch
-        return within_memory(
-            attempt,
-            [(batch, None), (batch, _FEW_ELEMENTS), (1, _FEW_ELEMENTS)],
-            f"{out_size[0]} x {out_size[1]} pixels, {prompts} prompts, {self.device}",
-            self._estimate(image, prompts, out_size),
+        """Try as set, then decode in small chunks, then also go window by window.
+
+        Raises:
+            RuntimeLimitError: memory is not enough for any of them.
+        """
+        options = self.head.decode_options(
+            self.settings.cell_alignment, request.vocabulary.prompt_class
+        )
+        small = replace(options, max_elements=_FEW_ELEMENTS)
+        tries = ((request, options), (request, small), (replace(request, batch=1), small))
+        for number, (inputs, chosen) in enumerate(tries):
+            try:
+                return attempt(inputs, chosen)
+            except (RuntimeError, MemoryError) as error:
+                recover_memory(error, last=number == len(tries) - 1)
+        num_prompts = len(request.text_embeddings)
+        needed = -(-self._estimate(request, out_size) >> 20)
+        raise RuntimeLimitError(
+            "not enough memory, not even in the smallest pieces",
+            where=f"{out_size[0]} x {out_size[1]} pixels, {num_prompts} prompts, {self.device}",
+            expected=f"at least {needed} MB beside the weights",
+            fix="set a smaller test_cfg.short_side, use fewer classes, or another device",
         )
 
-    def _estimate(self, image: Tensor, prompts: int, out_size: tuple[int, int]) -> int:
+    def _estimate(self, request: HeadInput, out_size: tuple[int, int]) -> int:
         """Bytes that one image needs at least, roughly."""
-        grid = self.settings.windows(tuple(image.shape[1:]))
+        grid, embed_dim = request.grid, self.clip.embed_dim
         cells = len(grid) * grid.crop[0] * grid.crop[1] // self.clip.patch_size**2
-        features = cells * self.clip.embed_dim * 3 + prompts * self.clip.embed_dim
-        return 4 * (image.numel() + features + 2 * out_size[0] * out_size[1])
+        features = cells * embed_dim * 3 + len(request.text_embeddings) * embed_dim
+        return 4 * (request.image_tensor.numel() + features + 2 * out_size[0] * out_size[1])
 
 
 def build_pipeline(

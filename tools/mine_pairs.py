@@ -22,8 +22,9 @@ import torch
 
 from ovseg.errors import ConfigError, DatasetError, InputError, OvsegError, RuntimeLimitError
 from ovseg.images import read_image
+from ovseg.inference.head_input import HeadInput
+from ovseg.inference.windows import whole
 from ovseg.masks.crops import binarize
-from ovseg.masks.proposer import ProposalRequest
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary
@@ -79,15 +80,17 @@ def caption_regions(options: argparse.Namespace) -> Iterator[StoredCrop]:
 
 def propose(pipeline: Pipeline, image: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     """Masks (Q, H, W) bool that a model proposes for an image."""
-    request = ProposalRequest(
-        pipeline.prepare(image).to(pipeline.device),
-        pipeline.text_embeddings(vocabulary),
+    image_tensor = pipeline.prepare(image).to(pipeline.device)
+    inputs = HeadInput(
         pipeline.clip,
-        vocabulary,
-        image,
+        image_tensor,
+        pipeline.text_embeddings(vocabulary),
+        whole(tuple(image_tensor.shape[1:])),
+        vocabulary=vocabulary,
+        image_np=image,
     )
     head = pipeline.head
-    prob = _resize(head.source.propose(request).prob, image.shape[:2])
+    prob = _resize(head.source.propose(inputs).prob, image.shape[:2])
     return binarize(prob, head.mask_threshold).cpu().numpy()
 
 

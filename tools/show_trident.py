@@ -20,6 +20,7 @@ from torch import Tensor
 import ovseg
 from ovseg.heads.proxy import mean_cosine, proxy_attention
 from ovseg.heads.sam_correlation import SamCorrelation
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.windows import WindowGrid
 from ovseg.pipeline import Pipeline
 from ovseg.prompts.vocabulary import Vocabulary
@@ -103,7 +104,8 @@ def stages(pipeline: Pipeline, image_np: np.ndarray, at: Pixel) -> dict[str, np.
     grid = pipeline.settings.windows(tuple(image_tensor.shape[1:]))
     chosen = int(pipeline(image_np, vocabulary).labels[at[1], at[0]])
     prompt = vocabulary.prompt_class.index(chosen)
-    scores = head(clip, image_tensor, grid, pipeline.text_embeddings(vocabulary), image_np=image_np)
+    text_embeddings = pipeline.text_embeddings(vocabulary)
+    scores = head(HeadInput(clip, image_tensor, text_embeddings, grid, image_np=image_np))
     cosines = scores.chunk(prompt, prompt + 1)[0]
     return {
         "windows": marked(with_windows(view, grid, central_window(grid, at)), at),

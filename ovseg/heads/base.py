@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,13 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
-from ovseg.inference.tiles import SCORE_TYPES
+from ovseg.inference.tiles import SCORE_TYPES, DecodeOptions
 from ovseg.inference.windows import WindowGrid, whole, window_batches
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ovseg.inference.settings import InferenceSettings
     from ovseg.models.clip import ClipEncoder
     from ovseg.models.image_encoder import BackboneTokens
@@ -80,6 +80,12 @@ class Head(nn.Module, ABC):
         """
         return any(text.startswith("manual:") for text in _named_weights(spec))
 
+    def decode_options(
+        self, cell_alignment: str = "stretch", prompt_class: Sequence[int] | None = None
+    ) -> DecodeOptions:
+        """Say to decode what the head's scores are; arguments as of `DecodeOptions`."""
+        return DecodeOptions(prompt_class, self.score_type, self.decode_temperature, cell_alignment)
+
     @property
     def decode_temperature(self) -> float:
         """The temperature that decode takes for this head's scores."""
@@ -108,28 +114,8 @@ class Head(nn.Module, ABC):
         return self
 
     @abstractmethod
-    def forward(
-        self,
-        clip: ClipEncoder,
-        image_tensor: Tensor,
-        grid: WindowGrid,
-        text_embeddings: Tensor,
-        batch: int = 8,
-        vocabulary: Vocabulary | None = None,
-        image_np: np.ndarray | None = None,
-    ) -> ScoreGrid:
-        """Score the patches of all windows.
-
-        Args:
-            clip: the encoder.
-            image_tensor: (3, H, W) RGB in [0, 1].
-            grid: where the windows lie.
-            text_embeddings: (Q, E) unit rows.
-            batch: windows that go through a tower at a time.
-            vocabulary: the classes behind `text_embeddings`, for heads that treat the background
-                apart.
-            image_np: (H, W, 3) uint8 RGB, the image at its own size, where `wants_image`.
-        """
+    def forward(self, inputs: HeadInput) -> ScoreGrid:
+        """Score the cells of all windows; `inputs.image_np` is there where `wants_image`."""
 
 
 class WindowHead(Head):
@@ -162,25 +148,18 @@ class WindowHead(Head):
         scores = cosines(self.patch_features(clip, backbone_tokens), text_embeddings)
         return scores if self.score_type == "logits" else (self.temperature * scores).softmax(1)
 
-    def forward(
-        self,
-        clip: ClipEncoder,
-        image_tensor: Tensor,
-        grid: WindowGrid,
-        text_embeddings: Tensor,
-        batch: int = 8,
-        vocabulary: Vocabulary | None = None,
-        image_np: np.ndarray | None = None,
-    ) -> ScoreGrid:
+    def forward(self, inputs: HeadInput) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
+        clip, text_embeddings = inputs.clip, inputs.text_embeddings
         lazy, found = self.lazy, []
-        for _, windows in window_batches(image_tensor, grid, batch):
-            backbone_tokens = clip.run_backbone(windows, self.return_intermediates)
+        for _, windows in window_batches(inputs.image_tensor, inputs.grid, inputs.batch):
+            tokens = clip.run_backbone(windows, self.return_intermediates)
             if lazy:
-                found.append(self.patch_features(clip, backbone_tokens))
+                found.append(self.patch_features(clip, tokens))
             else:
-                found.append(self.patch_scores(clip, backbone_tokens, text_embeddings, vocabulary))
-        joined = join_windows(torch.cat(found), grid)
+                scores = self.patch_scores(clip, tokens, text_embeddings, inputs.vocabulary)
+                found.append(scores)
+        joined = join_windows(torch.cat(found), inputs.grid)
         if not lazy:
             return DenseScores(joined, clip.patch_size)
         softmax = self.temperature if self.score_type == "probs" else None
@@ -188,37 +167,23 @@ class WindowHead(Head):
 
 
 def score_image(
-    head: Head,
-    clip: ClipEncoder,
-    image_tensor: Tensor,
-    settings: InferenceSettings,
-    text_embeddings: Tensor,
-    out_size: tuple[int, int],
-    *,
-    batch: int = 8,
-    vocabulary: Vocabulary | None = None,
-    image_np: np.ndarray | None = None,
+    head: Head, inputs: HeadInput, settings: InferenceSettings, out_size: tuple[int, int]
 ) -> tuple[ScoreGrid, WindowGrid]:
     """Lay windows over an image and let a head score them.
 
     Args:
-        head: the head; the other arguments are those of `Head.forward`.
-        clip: the encoder.
-        image_tensor: (3, H, W) RGB in [0, 1], of the network's size, on the encoder's device.
+        head: the head.
+        inputs: the image; its grid is not looked at.
         settings: how windows are laid.
-        text_embeddings: (Q, E) unit rows.
         out_size: (H, W) of the result that the scores are decoded to.
-        batch: windows at a time.
-        vocabulary: the classes.
-        image_np: (H, W, 3) uint8 RGB.
 
     Returns:
         The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
     """
     least = settings.crop_size if settings.mode == "slide" else (1, 1)
-    image_tensor = head.resize_input(clip, image_tensor, least)
+    image_tensor = head.resize_input(inputs.clip, inputs.image_tensor, least)
     grid = settings.windows(tuple(image_tensor.shape[1:]))
-    scores = head(clip, image_tensor, grid, text_embeddings, batch, vocabulary, image_np)
+    scores = head(replace(inputs, image_tensor=image_tensor, grid=grid))
     return scores, whole(out_size) if head.whole_image_scores else grid
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity, affinity_pool, cut_below
 from ovseg.heads.base import WindowHead, check_temperature, cosines, name_weights
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import (
     BackgroundOverriddenScores,
     CosineScores,
@@ -24,7 +25,7 @@ from ovseg.inference.scores import (
     best_scores,
     join_windows,
 )
-from ovseg.inference.windows import WindowGrid, window_batches
+from ovseg.inference.windows import window_batches
 from ovseg.models.image_encoder import to_map
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import register_head
@@ -33,8 +34,6 @@ from ovseg.weights.read import read_state_dict
 from ovseg.weights.sources import local_file
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ovseg.models.clip import ClipEncoder
     from ovseg.models.image_encoder import BackboneTokens
 
@@ -214,7 +213,7 @@ class ClipDinoiser(WindowHead):
         Returns:
             Pooled features (B, E, h, w), and where there is an object, (B, 1, h, w) bool, or None.
         """
-        features = clip.dense_features(backbone_tokens, "value").features
+        features = clip.tower.dense_features(backbone_tokens, "value").features
         if self.mode == "trained":
             inner = self.intermediate_map(clip, backbone_tokens, features)
             alike = self.obj_proj(inner)
@@ -249,21 +248,14 @@ class ClipDinoiser(WindowHead):
         certain = _background_prompts(vocabulary, text_embeddings.device).view(1, -1, 1, 1)
         return probs.masked_fill(doubtful & certain, 1.0)
 
-    def forward(
-        self,
-        clip: ClipEncoder,
-        image_tensor: Tensor,
-        grid: WindowGrid,
-        text_embeddings: Tensor,
-        batch: int = 8,
-        vocabulary: Vocabulary | None = None,
-        image_np: np.ndarray | None = None,
-    ) -> ScoreGrid:
+    def forward(self, inputs: HeadInput) -> ScoreGrid:
         """Score the patches of all windows; see `Head`."""
+        clip, vocabulary = inputs.clip, inputs.vocabulary
+        grid, text_embeddings = inputs.grid, inputs.text_embeddings
         clean = self.cleans_background(vocabulary)
         looks = [
             self.pooled_features(clip, clip.run_backbone(windows, self.return_intermediates), clean)
-            for _, windows in window_batches(image_tensor, grid, batch)
+            for _, windows in window_batches(inputs.image_tensor, grid, inputs.batch)
         ]
         features = join_windows(torch.cat([pooled for pooled, _ in looks]), grid)
         patch = clip.patch_size if self.mode == "trained" else self.dino_tower.patch_size

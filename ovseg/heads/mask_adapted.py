@@ -18,6 +18,7 @@ from torch.nn import functional
 from ovseg.errors import ConfigError, InputError
 from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.mask_fusion import best_masks, check_weight, fuse, proposal_probs
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import BackgroundOverriddenScores, MaskScores, ScoreGrid
 from ovseg.masks.crops import (
     binarize,
@@ -29,16 +30,13 @@ from ovseg.masks.crops import (
     require_image_size,
 )
 from ovseg.masks.mask_prompts import check_prompts, class_features, read_prompts, region_side
-from ovseg.masks.proposer import MaskProposals, ProposalRequest
+from ovseg.masks.proposer import MaskProposals
 from ovseg.registry import PROPOSERS, register_head
 from ovseg.utils.plain_data import build
 from ovseg.weights.read import read_state_dict
 from ovseg.weights.rename_ovseg import place
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ovseg.inference.windows import WindowGrid
     from ovseg.models.clip import ClipEncoder
     from ovseg.prompts.vocabulary import Vocabulary
 
@@ -218,30 +216,23 @@ class MaskAdaptedClip(Head):
             scores = scores * proposals.quality[:, None]
         return scores
 
-    def forward(
-        self,
-        clip: ClipEncoder,
-        image_tensor: Tensor,
-        grid: WindowGrid,
-        text_embeddings: Tensor,
-        batch: int = 8,
-        vocabulary: Vocabulary | None = None,
-        image_np: np.ndarray | None = None,
-    ) -> ScoreGrid:
+    def forward(self, inputs: HeadInput) -> ScoreGrid:
         """Score the pixels; see `Head`.
 
         Raises:
             ConfigError: the image is cut into windows.
         """
-        if len(grid) != 1:
+        if len(inputs.grid) != 1:
             raise ConfigError(
                 "mask-adapted CLIP sees an image whole", where="test_cfg.mode", fix='set "whole"'
             )
+        text_embeddings, vocabulary = inputs.text_embeddings, inputs.vocabulary
         num_prompts = len(text_embeddings) if vocabulary is None else len(vocabulary.prompts)
-        request = ProposalRequest(image_tensor, text_embeddings, clip, vocabulary, image_np, batch)
-        proposals = self._complete(self.source.propose(request))
+        proposals = self._complete(self.source.propose(inputs))
         masks = proposals.prob
-        scores = self.mask_scores(clip, image_tensor, proposals, text_embeddings, batch)
+        scores = self.mask_scores(
+            inputs.clip, inputs.image_tensor, proposals, text_embeddings, inputs.batch
+        )
         if self.rule == "best":
             owners = range(num_prompts) if vocabulary is None else vocabulary.prompt_class
             chosen = best_masks(scores, owners)

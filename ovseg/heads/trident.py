@@ -20,6 +20,7 @@ from ovseg.heads.base import Head, check_temperature
 from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
 from ovseg.heads.sam_correlation import SamCorrelation
 from ovseg.heads.splice import fitted_size, splice
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
 from ovseg.inference.windows import WindowGrid, window_batches
 from ovseg.models.dino import build_dino
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ovseg.models.clip import ClipEncoder
-    from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["Trident"]
 
@@ -215,23 +215,15 @@ class Trident(Head):
         _, features = clip.tower.project(tokens)
         return features.float().transpose(1, 2).unflatten(2, maps.shape[2:])
 
-    def forward(
-        self,
-        clip: ClipEncoder,
-        image_tensor: Tensor,
-        grid: WindowGrid,
-        text_embeddings: Tensor,
-        batch: int = 8,
-        vocabulary: Vocabulary | None = None,
-        image_np: np.ndarray | None = None,
-    ) -> ScoreGrid:
+    def forward(self, inputs: HeadInput) -> ScoreGrid:
         """Score the patches of the image; see `Head`."""
-        maps = self.window_features(clip, image_tensor, grid, batch)
+        clip, grid, text_embeddings = inputs.clip, inputs.grid, inputs.text_embeddings
+        maps = self.window_features(clip, inputs.image_tensor, grid, inputs.batch)
         if not self.whole_image_scores:
             return CosineScores(join_windows(self.project(clip, maps), grid), text_embeddings)
         canvas = splice(maps, grid, clip.patch_size)
         if self.sam_tower is not None:
-            canvas = self.aggregate(canvas, self.sam_features(image_np, clip.patch_size))
+            canvas = self.aggregate(canvas, self.sam_features(inputs.image_np, clip.patch_size))
         return CosineScores(self.project(clip, canvas[None])[0], text_embeddings)
 
     def window_features(

@@ -9,9 +9,8 @@ labels are those of the plain way and nothing of size Q x H x W exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,10 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
 from ovseg.inference.scores import ScoreGrid
-from ovseg.inference.tiles import Tiles
+from ovseg.inference.tiles import DecodeOptions, Tiles
 from ovseg.inference.windows import WindowGrid
 
-__all__ = ["Decoded", "ImageMaps", "check_threshold", "decode", "maps"]
+__all__ = ["DecodeOptions", "Decoded", "ImageMaps", "check_threshold", "decode", "maps"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,11 @@ def decode(
     scores: ScoreGrid,
     grid: WindowGrid,
     out_size: tuple[int, int],
+    options: DecodeOptions | None = None,
     *,
-    prompt_class: Sequence[int] | None = None,
-    score_type: str = "logits",
-    temperature: float = 1.0,
     threshold: float = 0.0,
     background: int | None = None,
     want_scores: bool = True,
-    cell_alignment: str = "stretch",
-    max_elements: int | None = None,
 ) -> Decoded:
     """Label every pixel.
 
@@ -61,26 +56,19 @@ def decode(
         scores: scores of Q prompts on the cells of the windows.
         grid: where the windows lie in the network's image.
         out_size: (H, W) of the result.
-        prompt_class: class of each prompt; None: every prompt is a class.
-        score_type: "logits" are averaged, resized and go through a softmax over all prompts at
-            every pixel; "probs" are averaged and resized, and that is the result.
-        temperature: factor of logits inside the softmax; must be positive.
+        options: what the scores are, and how they are read.
         threshold: pixels whose best probability is lower become `background`; in [0, 1].
         background: that class; None is class 0.
         want_scores: also return the probabilities.
-        cell_alignment: "stretch" lays a window's cells evenly over its pixels (the published
-            methods); "exact" gives each cell `scores.patch` pixels and cuts off what was padding;
-            "around" stretches them over the window with DeCLIP's padding around it, which is cut
-            off.
-        max_elements: how many intermediate numbers to hold at a time; None chooses.
 
     Raises:
         ConfigError: a setting out of its range.
         InputError: scores that do not fit the windows or the classes.
     """
     check_threshold(threshold)
-    classes = _class_table(scores, prompt_class)
-    work = Tiles(scores, grid, out_size, score_type, temperature, cell_alignment, max_elements)
+    options = options or DecodeOptions()
+    classes = _class_table(scores, options.prompt_class)
+    work = Tiles(scores, grid, out_size, options)
     need_scores = want_scores or threshold > 0
     labels = np.empty(out_size, _label_type(int(classes.max()) + 1))
     confidence = np.empty(out_size, np.float32) if want_scores else None
@@ -104,12 +92,7 @@ def maps(
     grid: WindowGrid,
     out_size: tuple[int, int],
     wanted: Sequence[int],
-    *,
-    prompt_class: Sequence[int] | None = None,
-    score_type: str = "logits",
-    temperature: float = 1.0,
-    cell_alignment: str = "stretch",
-    max_elements: int | None = None,
+    options: DecodeOptions | None = None,
 ) -> Tensor:
     """Return the probability maps of some classes, as `decode` sees them.
 
@@ -118,11 +101,7 @@ def maps(
         grid: where the windows lie in the network's image.
         out_size: (H, W) of the result.
         wanted: the classes.
-        prompt_class: class of each prompt; None: every prompt is a class.
-        score_type: as in `decode`.
-        temperature: as in `decode`.
-        cell_alignment: as in `decode`.
-        max_elements: as in `decode`.
+        options: as in `decode`.
 
     Returns:
         (len(wanted), H, W) float32 on the device of the scores.
@@ -131,12 +110,13 @@ def maps(
         ConfigError: a setting out of its range.
         InputError: scores that do not fit the windows or the classes.
     """
-    classes = _class_table(scores, prompt_class)
-    work = Tiles(scores, grid, out_size, score_type, temperature, cell_alignment, max_elements)
+    options = options or DecodeOptions()
+    classes = _class_table(scores, options.prompt_class)
+    work = Tiles(scores, grid, out_size, options)
     out = torch.empty(len(wanted), *out_size, device=scores.device)
     prompts = [(classes == c).nonzero().flatten().to(scores.device) for c in wanted]
     for tile in work:
-        best = work.reduce(tile, with_norm=True) if score_type == "logits" else None
+        best = work.reduce(tile, with_norm=True) if options.score_type == "logits" else None
         for place, chosen in zip(out, prompts, strict=True):
             value = torch.zeros(work.tile[0] * work.tile[1], device=out.device)
             for part in chosen.split(work.prompts):
@@ -179,28 +159,28 @@ class ImageMaps:
         scores: scores of Q prompts on the cells of the windows.
         grid: where the windows lie.
         out_size: (H, W) of the maps.
-        options: further arguments of `ovseg.inference.decode.maps`.
+        options: what the scores are, and how they are read.
     """
 
     scores: ScoreGrid
     grid: WindowGrid
     out_size: tuple[int, int]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: DecodeOptions = field(default_factory=DecodeOptions)
 
     @property
     def prompt_class(self) -> Sequence[int]:
         """(Q) class of each prompt."""
-        given = self.options.get("prompt_class")
+        given = self.options.prompt_class
         return range(self.scores.prompts) if given is None else given
 
     @property
     def softmax(self) -> bool:
         """Whether a softmax over the prompts follows."""
-        return self.options.get("score_type", "logits") == "logits"
+        return self.options.score_type == "logits"
 
     def __call__(self, classes: Sequence[int]) -> Tensor:
         """Return probability maps (K, H, W) float32; a class has that of its best prompt."""
-        return maps(self.scores, self.grid, self.out_size, classes, **self.options)
+        return maps(self.scores, self.grid, self.out_size, classes, self.options)
 
     @torch.no_grad()
     def before_softmax(self, low: int, high: int) -> Tensor:
@@ -208,14 +188,7 @@ class ImageMaps:
 
         They are multiplied by the temperature where a softmax follows.
         """
-        options = {
-            "score_type": "logits",
-            "temperature": 1.0,
-            "cell_alignment": "stretch",
-            "max_elements": None,
-        }
-        options |= {key: self.options[key] for key in options if key in self.options}
-        work = Tiles(self.scores, self.grid, self.out_size, **options)
+        work = Tiles(self.scores, self.grid, self.out_size, self.options)
         out = torch.empty(high - low, *self.out_size, device=self.scores.device)
         for tile in work:
             for start in range(low, high, work.prompts):

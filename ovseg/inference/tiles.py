@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,9 @@ from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.windows import WindowGrid
 from ovseg.utils.padding import margins_around
 
-__all__ = ["CELL_ALIGNMENTS", "SCORE_TYPES", "Best", "Tile", "Tiles"]
+__all__ = ["CELL_ALIGNMENTS", "SCORE_TYPES", "Best", "DecodeOptions", "Tile", "Tiles"]
+
+Block = tuple[slice, slice, Tensor, Tensor]
 
 SCORE_TYPES = ("logits", "probs")
 CELL_ALIGNMENTS = ("stretch", "exact", "around")
@@ -64,6 +68,29 @@ class Best(NamedTuple):
     norm: Tensor | None
 
 
+@dataclass(frozen=True)
+class DecodeOptions:
+    """What the scores are, and how they are read.
+
+    Attributes:
+        prompt_class: class of each prompt; None: every prompt is a class.
+        score_type: "logits" are averaged, resized and go through a softmax over all prompts at
+            every pixel; "probs" are averaged and resized, and that is the result.
+        temperature: factor of logits inside the softmax; must be positive.
+        cell_alignment: "stretch" lays a window's cells evenly over its pixels (the published
+            methods); "exact" gives each cell `scores.patch` pixels and cuts off what was padding;
+            "around" stretches them over the window with DeCLIP's padding around it, which is cut
+            off.
+        max_elements: how many intermediate numbers to hold at a time; None chooses.
+    """
+
+    prompt_class: Sequence[int] | None = None
+    score_type: str = "logits"
+    temperature: float = 1.0
+    cell_alignment: str = "stretch"
+    max_elements: int | None = None
+
+
 class Tiles:
     """The tiles of one decode; arguments as in `ovseg.inference.decode.decode`.
 
@@ -77,41 +104,35 @@ class Tiles:
         scores: ScoreGrid,
         grid: WindowGrid,
         out_size: tuple[int, int],
-        score_type: str,
-        temperature: float,
-        cell_alignment: str,
-        max_elements: int | None,
+        options: DecodeOptions,
     ) -> None:
-        _check_decode(scores, grid, out_size, score_type, temperature, cell_alignment)
+        _check_decode(scores, grid, out_size, options)
         self.scores = scores
-        self.score_type = score_type
-        self.factor = temperature if score_type == "logits" else 1.0
-        self.out_size = out_size
-        self.axes = [
-            _axis(*each, cell_alignment, scores.patch)
-            for each in zip(
-                (grid.tops, grid.lefts),
-                grid.size,
-                grid.crop,
-                scores.shape,
-                out_size,
-                strict=True,
-            )
-        ]
+        self.score_type = options.score_type
+        self.factor = options.temperature if options.score_type == "logits" else 1.0
+        max_elements = options.max_elements
         if max_elements is None:
             max_elements = _GPU_ELEMENTS if scores.device.type == "cuda" else _CPU_ELEMENTS
         self.prompts = min(scores.prompts, _PROMPTS)
         self.tile = _tile_size(max_elements // self.prompts, out_size)
         self.buffer = torch.empty(self.prompts, *self.tile, device=scores.device)
+        self._blocks = [
+            _blocks(_Axis(*each, options.cell_alignment, scores.patch), side, scores.device)
+            for *each, side in zip(
+                (grid.tops, grid.lefts),
+                grid.size,
+                grid.crop,
+                scores.shape,
+                out_size,
+                self.tile,
+                strict=True,
+            )
+        ]
 
     def __iter__(self) -> Iterator[Tile]:
         """Go through the tiles row by row."""
-        blocks = [
-            list(_blocks(taps, side, self.scores.device))
-            for taps, side in zip(self.axes, self.tile, strict=True)
-        ]
-        for y, inner_y, rows, row_weights in blocks[0]:
-            for x, inner_x, columns, column_weights in blocks[1]:
+        for y, inner_y, rows, row_weights in self._blocks[0]:
+            for x, inner_x, columns, column_weights in self._blocks[1]:
                 crop = self.scores.crop(rows, columns)
                 yield Tile((y, x), (inner_y, inner_x), crop, row_weights, column_weights.T)
 
@@ -180,29 +201,17 @@ def _first(values: Tensor, top: Tensor) -> Tensor:
 
 
 def _check_decode(
-    scores: ScoreGrid,
-    grid: WindowGrid,
-    out_size: tuple[int, int],
-    score_type: str,
-    temperature: float,
-    cell_alignment: str,
+    scores: ScoreGrid, grid: WindowGrid, out_size: tuple[int, int], options: DecodeOptions
 ) -> None:
-    if score_type not in SCORE_TYPES:
-        raise ConfigError(
-            f"unknown score type {score_type!r}",
-            where="score_type",
-            expected=" or ".join(SCORE_TYPES),
-        )
-    if cell_alignment not in CELL_ALIGNMENTS:
-        raise ConfigError(
-            f"unknown cell alignment {cell_alignment!r}",
-            where="cell_alignment",
-            expected=" or ".join(CELL_ALIGNMENTS),
-        )
-    if cell_alignment == "exact" and scores.patch is None:
+    for name, valid in (("score_type", SCORE_TYPES), ("cell_alignment", CELL_ALIGNMENTS)):
+        value = getattr(options, name)
+        if value not in valid:
+            raise ConfigError(f"unknown {name} {value!r}", where=name, expected=" or ".join(valid))
+    if options.cell_alignment == "exact" and scores.patch is None:
         raise ConfigError(
             "these scores have no fixed patch", where="cell_alignment", fix="use 'stretch'"
         )
+    temperature = options.temperature
     if not 0 < temperature < float("inf"):
         raise ConfigError(f"temperature {temperature}", where="temperature", expected="above 0")
     if min(out_size) < 1:
@@ -214,21 +223,36 @@ def _check_decode(
         )
 
 
-def _axis(
-    starts: tuple[int, ...],
-    size: int,
-    crop: int,
-    cells: int,
-    out: int,
-    cell_alignment: str,
-    patch: int | None,
-) -> ResizeWeights:
-    cells //= len(starts)
-    before, after = margins_around(crop) if cell_alignment == "around" else (0, 0)
-    window = bilinear(cells, cells * patch if cell_alignment == "exact" else before + crop + after)
-    seen = slice(before, before + crop)
-    window = ResizeWeights(window.index[seen], window.weight[seen])
-    return chain(bilinear(size, out), window_average(starts, window, cells, size))
+class _Axis(NamedTuple):
+    """How an axis of the result depends on the cells of the windows along it.
+
+    Attributes:
+        starts: first pixel of each window.
+        size: pixels of the network's image.
+        crop: pixels of a window.
+        cells: cells of all windows together.
+        out: pixels of the result.
+        cell_alignment: see `DecodeOptions`.
+        patch: pixels of a cell, for exact alignment.
+    """
+
+    starts: tuple[int, ...]
+    size: int
+    crop: int
+    cells: int
+    out: int
+    cell_alignment: str
+    patch: int | None
+
+    def weights(self) -> ResizeWeights:
+        """Return the weights from the cells to the pixels of the result."""
+        cells, exact = self.cells // len(self.starts), self.cell_alignment == "exact"
+        before, after = margins_around(self.crop) if self.cell_alignment == "around" else (0, 0)
+        window = bilinear(cells, cells * self.patch if exact else before + self.crop + after)
+        seen = slice(before, before + self.crop)
+        window = ResizeWeights(window.index[seen], window.weight[seen])
+        average = window_average(self.starts, window, cells, self.size)
+        return chain(bilinear(self.size, self.out), average)
 
 
 def _tile_size(pixels: int, out_size: tuple[int, int]) -> tuple[int, int]:
@@ -241,10 +265,16 @@ def _tile_size(pixels: int, out_size: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def _blocks(
-    taps: ResizeWeights, side: int, device: torch.device
-) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-    for start in range(0, len(taps), side):
-        stop = min(start + side, len(taps))
-        used, weights = taps.block(start, stop, side)
-        yield slice(start, stop), slice(0, stop - start), used.to(device), weights.to(device)
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def _blocks(axis: _Axis, side: int, device: torch.device) -> tuple[Block, ...]:
+    """Cut an axis into parts of `side` pixels; the same for all images of a size, so it is kept."""
+    weights = axis.weights()
+    blocks = []
+    for start in range(0, len(weights), side):
+        stop = min(start + side, len(weights))
+        used, part = weights.block(start, stop, side)
+        blocks.append(
+            (slice(start, stop), slice(0, stop - start), used.to(device), part.to(device))
+        )
+    return tuple(blocks)

@@ -13,38 +13,10 @@ from torch import Tensor, nn
 from ovseg.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from ovseg.inference.head_input import HeadInput
     from ovseg.models.clip import ClipEncoder
-    from ovseg.prompts.vocabulary import Vocabulary
 
-__all__ = ["MaskProposals", "ProposalRequest", "Proposer"]
-
-
-@dataclass(frozen=True)
-class ProposalRequest:
-    """An image, and what is looked for in it.
-
-    Attributes:
-        image_tensor: (3, h, w) RGB in [0, 1], as the network sees it ("test size"), on its device.
-        text_embeddings: (C, E) unit rows, the words.
-        clip: the encoder that they come from, for proposers that look through it.
-        vocabulary: the classes behind `text_embeddings`.
-        image_np: (H, W, 3) uint8 RGB, the image at its own size; None: that of `image_tensor`.
-        batch: images that go through a tower at a time.
-    """
-
-    image_tensor: Tensor
-    text_embeddings: Tensor
-    clip: ClipEncoder
-    vocabulary: Vocabulary | None
-    image_np: np.ndarray | None = None
-    batch: int = 8
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(h, w) of masks at test size."""
-        return tuple(self.image_tensor.shape[1:])
+__all__ = ["MaskProposals", "Proposer"]
 
 
 @dataclass(frozen=True)
@@ -107,5 +79,5 @@ class Proposer(nn.Module, ABC):
         return {}
 
     @abstractmethod
-    def propose(self, request: ProposalRequest) -> MaskProposals:
-        """Return masks of an image, (Q, h, w) at the size of `request.image`; Q may be 0."""
+    def propose(self, inputs: HeadInput) -> MaskProposals:
+        """Return masks of an image, (Q, h, w) at the size of `inputs.image_tensor`; Q may be 0."""

@@ -17,7 +17,6 @@ from ovseg.models.image_encoder import (
     BackboneTokens,
     VisionTower,
     dtype_of,
-    parse_intermediates,
     run_blocks,
 )
 from ovseg.models.position_embedding import resize_positions
@@ -135,7 +134,8 @@ class EvaTower(VisionTower):
         tokens, intermediates = run_blocks(
             trunk.norm_pre(_embed(self, images, [trunk.cls_token, trunk.reg_token])),
             trunk.blocks[:-1],
-            parse_intermediates(return_intermediates, len(trunk.blocks), len(trunk.blocks) - 1),
+            return_intermediates,
+            len(trunk.blocks),
             run=lambda block, x: block(x, rope=rotary),
             run_with_ln2=lambda block, x: EvaLastBlock(block, trunk.rope).forward_with_ln2(
                 x, rotary
@@ -233,7 +233,8 @@ class SiglipTower(VisionTower):
         tokens, intermediates = run_blocks(
             trunk.norm_pre(_embed(self, images, [trunk.cls_token, trunk.reg_token])),
             trunk.blocks,
-            parse_intermediates(return_intermediates, len(trunk.blocks), len(trunk.blocks)),
+            return_intermediates,
+            len(trunk.blocks),
             run=lambda block, x: block(x),
             run_with_ln2=_apart,
         )

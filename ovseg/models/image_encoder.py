@@ -235,7 +235,8 @@ def parse_intermediates(
 def run_blocks(
     tokens: Tensor,
     blocks: Sequence[nn.Module],
-    wanted: dict[tuple[str, int], str],
+    names: Sequence[str],
+    count: int,
     run: Callable[[nn.Module, Tensor], Tensor],
     run_with_ln2: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -244,10 +245,12 @@ def run_blocks(
     Args:
         tokens: (B, N, D).
         blocks: the blocks.
-        wanted: see `parse_intermediates`.
+        names: inner tokens to keep; see `VisionTower.run_backbone`.
+        count: number of all blocks of the encoder, from whose end negative names count.
         run: runs a block.
         run_with_ln2: runs a block and returns (output of its second norm, output).
     """
+    wanted = parse_intermediates(names, count, len(blocks)) if names else {}
     intermediates: dict[str, Tensor] = {}
     for index, block in enumerate(blocks):
         if ("ln_2", index) in wanted:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.models.image_encoder import BackboneTokens, VisionTower, parse_intermediates, run_blocks
+from ovseg.models.image_encoder import BackboneTokens, VisionTower, run_blocks
 from ovseg.models.position_embedding import resize_positions
 
 
@@ -100,15 +100,14 @@ class VitTower(VisionTower):
         self.prefix = 1
         self.last = VitBlock(blocks[-1])
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Tokens (B, 1 + n, D) that enter the first block."""
+    def embed(self, images: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Tokens (B, 1 + n, D) that enter the first block, of a grid of n = h * w patches."""
         visual = self.visual
-        grid = self.grid_of(images)
         patches = visual.conv1(images.to(visual.conv1.weight.dtype)).flatten(2).transpose(1, 2)
         first = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
-        table = resize_positions(
-            visual.positional_embedding, grid, self.position_rule, native=self.native_grid
-        )
+        table = visual.positional_embedding
+        if grid != self.native_grid:
+            table = resize_positions(table, grid, self.position_rule, native=self.native_grid)
         tokens = torch.cat([first, patches], dim=1) + table.to(patches.dtype)
         return visual.ln_pre(visual.patch_dropout(tokens))
 
@@ -117,14 +116,16 @@ class VitTower(VisionTower):
     ) -> BackboneTokens:
         """Run all blocks but the last."""
         blocks = self.visual.transformer.resblocks
+        grid = self.grid_of(images)
         tokens, intermediates = run_blocks(
-            self.embed(images),
+            self.embed(images, grid),
             blocks[:-1],
-            parse_intermediates(return_intermediates, len(blocks), len(blocks) - 1),
+            return_intermediates,
+            len(blocks),
             run=lambda block, x: block(x),
             run_with_ln2=lambda block, x: VitBlock(block).forward_with_ln2(x),
         )
-        return BackboneTokens(tokens, self.grid_of(images), intermediates)
+        return BackboneTokens(tokens, grid, intermediates)
 
     def project(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """`ln_post`, then the projection."""

@@ -6,7 +6,7 @@ CLIP then judges again, one whole part at a time, what that head judged patch by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from torch.nn import functional
 from ovseg.errors import ConfigError
 from ovseg.heads.base import score_image
 from ovseg.images.rgb import to_pixels
-from ovseg.inference.decode import decode, maps
+from ovseg.inference.decode import ImageMaps, decode, maps
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.settings import InferenceSettings
-from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.masks.resize import large_first
 from ovseg.models.clip import ClipEncoder
 from ovseg.registry import HEADS, REFINERS, register_proposer
@@ -88,9 +89,9 @@ class ComponentProposer(Proposer):
             self.sharpen.to_precision(precision)
         return self
 
-    def propose(self, request: ProposalRequest) -> MaskProposals:
+    def propose(self, inputs: HeadInput) -> MaskProposals:
         """Return the parts; see `Proposer`."""
-        labels, probs = self._segment(request)
+        labels, probs = self._segment(inputs)
         parts = connected_parts(labels, self.min_area * labels.size, self.most)
         index = torch.from_numpy(parts).to(probs.device)
         numbers = torch.arange(int(parts.max()) + 1, device=probs.device)
@@ -99,32 +100,19 @@ class ComponentProposer(Proposer):
             index == numbers.view(-1, 1, 1), functional.pad(logits, (0, 1), value=float("-inf"))
         )
 
-    def _segment(self, request: ProposalRequest) -> tuple[np.ndarray, Tensor]:
+    def _segment(self, inputs: HeadInput) -> tuple[np.ndarray, Tensor]:
         """Classes (h, w) of the pixels, and probabilities (C, cells, cells) at the patches."""
-        clip, size, prompts = request.clip, request.size, len(request.text_embeddings)
-        scores, grid = score_image(
-            self.dense,
-            clip,
-            request.image_tensor,
-            self.settings.fit_patch(clip.patch_size),
-            request.text_embeddings,
-            size,
-            batch=request.batch,
-            vocabulary=request.vocabulary,
-            image_np=request.image_np,
-        )
-        options = {
-            "score_type": self.dense.score_type,
-            "temperature": self.dense.decode_temperature,
-            "cell_alignment": self.settings.cell_alignment,
-        }
-        merged = {**options, "prompt_class": _prompt_classes(request)}
-        found = decode(scores, grid, size, want_scores=False, **merged)
+        clip, size, prompts = inputs.clip, inputs.size, len(inputs.text_embeddings)
+        settings = self.settings.fit_patch(clip.patch_size)
+        scores, grid = score_image(self.dense, inputs, settings, size)
+        options = self.dense.decode_options(self.settings.cell_alignment)
+        merged = replace(options, prompt_class=_prompt_classes(inputs))
+        found = decode(scores, grid, size, merged, want_scores=False)
         if self.sharpen is not None:
-            wanted = partial(maps, scores, grid, size, **merged)
-            found = self.sharpen.refine(to_pixels(request.image_tensor), found, wanted)
+            wanted = ImageMaps(scores, grid, size, merged)
+            found = self.sharpen.refine(to_pixels(inputs.image_tensor), found, wanted)
         cells = tuple(-(-side // clip.patch_size) for side in size)
-        return found.labels, maps(scores, grid, cells, range(prompts), **options)
+        return found.labels, maps(scores, grid, cells, range(prompts), options)
 
 
 def connected_parts(labels: np.ndarray, min_area: float, most: int) -> np.ndarray:
@@ -179,8 +167,8 @@ def _mean_inside(index: Tensor, probs: Tensor) -> Tensor:
     return shares @ probs.flatten(1).T / shares.sum(1, keepdim=True)
 
 
-def _prompt_classes(request: ProposalRequest) -> list[int]:
+def _prompt_classes(inputs: HeadInput) -> list[int]:
     """Class of each row of the text; rows beyond the vocabulary's are classes of their own."""
-    known = [] if request.vocabulary is None else list(request.vocabulary.prompt_class)
+    known = [] if inputs.vocabulary is None else list(inputs.vocabulary.prompt_class)
     first = max(known, default=-1) + 1
-    return known + [first + i for i in range(len(request.text_embeddings) - len(known))]
+    return known + [first + i for i in range(len(inputs.text_embeddings) - len(known))]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.inference.head_input import HeadInput
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.masks.resize import resize_masks
 from ovseg.registry import register_proposer
 
@@ -73,7 +74,7 @@ class PrecomputedMaskProposer(Proposer):
             raise InputError("masks beyond 0 and 1", where=self.masks, expected="from 0 to 1")
         self._given = given if given.dtype == torch.bool else given.float()
 
-    def propose(self, request: ProposalRequest) -> MaskProposals:
+    def propose(self, inputs: HeadInput) -> MaskProposals:
         """Return the given masks; see `Proposer`.
 
         Raises:
@@ -87,7 +88,7 @@ class PrecomputedMaskProposer(Proposer):
                 fix="name a file, or call give(masks) before each image; "
                 "ground_truth is for ovseg test",
             )
-        size = request.size if request.image_np is None else request.image_np.shape[:2]
+        size = inputs.size if inputs.image_np is None else inputs.image_np.shape[:2]
         seen = tuple(self._given.shape[1:])
         if seen != tuple(size):
             raise InputError(
@@ -95,9 +96,7 @@ class PrecomputedMaskProposer(Proposer):
                 where=self.masks,
                 expected="the size of the upright image",
             )
-        return MaskProposals(
-            resize_masks(self._given.to(request.image_tensor.device), request.size)
-        )
+        return MaskProposals(resize_masks(self._given.to(inputs.image_tensor.device), inputs.size))
 
 
 def masks_of_labels(labels: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.inference.head_input import HeadInput
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.models.clip import ClipEncoder
 from ovseg.models.maskformer import STRIDE, MaskFormer, batch_counters, to_maskformer
 from ovseg.models.maskformer_backbones import BACKBONES
@@ -79,12 +80,12 @@ class MaskFormerProposer(Proposer):
         return {f"network.{name}": tensor for name, tensor in found.items()}
 
     @torch.no_grad()
-    def propose(self, request: ProposalRequest) -> MaskProposals:
+    def propose(self, inputs: HeadInput) -> MaskProposals:
         """Return the network's masks of an image; mask logits are resized before the sigmoid."""
-        images = 255 * request.image_tensor[None]
+        images = 255 * inputs.image_tensor[None]
         found = self.network(images)[-1]
         height, width = images.shape[2:]
         padded = (height + -height % STRIDE, width + -width % STRIDE)
         masks = functional.interpolate(found.masks, padded, mode="bilinear", align_corners=False)
         prob = masks[0, :, :height, :width].sigmoid()
-        return MaskProposals(prob, self.network.logits(found.embed[0], request.text_embeddings))
+        return MaskProposals(prob, self.network.logits(found.embed[0], inputs.text_embeddings))

@@ -11,7 +11,8 @@ from segment_anything import SamAutomaticMaskGenerator
 
 from ovseg.errors import ConfigError
 from ovseg.images.rgb import to_pixels
-from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.inference.head_input import HeadInput
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.masks.resize import large_first, resize_masks
 from ovseg.models.sam import build_sam
 from ovseg.registry import register_proposer
@@ -63,11 +64,11 @@ class SamProposer(Proposer):
                 where="decode_head.proposer.options",
             ) from error
 
-    def propose(self, request: ProposalRequest) -> MaskProposals:
+    def propose(self, inputs: HeadInput) -> MaskProposals:
         """Return what SAM finds, the largest first; see `Proposer`."""
-        image = request.image_np
+        image = inputs.image_np
         if image is None:
-            image = to_pixels(request.image_tensor)
+            image = to_pixels(inputs.image_tensor)
         found = self.generator.generate(np.ascontiguousarray(image))
         areas = torch.tensor([float(each["area"]) for each in found])
         least = self.min_area * image.shape[0] * image.shape[1]
@@ -76,8 +77,8 @@ class SamProposer(Proposer):
         for mask, each in zip(masks, found, strict=True):
             mask[:] = each["segmentation"]
         quality = [each["predicted_iou"] * each["stability_score"] for each in found]
-        device = request.image_tensor.device
+        device = inputs.image_tensor.device
         return MaskProposals(
-            resize_masks(torch.from_numpy(masks).to(device), request.size),
+            resize_masks(torch.from_numpy(masks).to(device), inputs.size),
             quality=torch.tensor(quality, dtype=torch.float32, device=device),
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.inference.decode import decode
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.windows import whole
 
@@ -98,17 +99,11 @@ def guess_of_teacher(
     """
     found = []
     for image in images:
-        grid = teacher.settings.windows(tuple(image.shape[1:]))
-        scores = teacher.head(
-            teacher.clip, image, grid, text_embeddings, teacher.settings.window_batch
-        )
-        options = {
-            "score_type": teacher.head.score_type,
-            "temperature": teacher.head.decode_temperature,
-        }
-        found.append(
-            decode(scores, grid, size, cell_alignment=teacher.settings.cell_alignment, **options)
-        )
+        settings = teacher.settings
+        grid = settings.windows(tuple(image.shape[1:]))
+        inputs = HeadInput(teacher.clip, image, text_embeddings, grid, settings.window_batch)
+        options = teacher.head.decode_options(settings.cell_alignment)
+        found.append(decode(teacher.head(inputs), grid, size, options))
     guess = torch.stack([torch.from_numpy(one.labels.astype("int64")) for one in found])
     sure = torch.stack([torch.from_numpy(one.scores) for one in found])
     return guess.to(images.device), sure.to(images.device)

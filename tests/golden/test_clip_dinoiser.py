@@ -81,7 +81,7 @@ def test_trained(path: Path) -> None:
     case, clip, model = tensors(path), encoder(path.parent, None), head(path.parent)
     backbone_tokens = clip.run_backbone(case["image"], model.return_intermediates)
     inner = model.intermediate_map(
-        clip, backbone_tokens, clip.dense_features(backbone_tokens, "value").features
+        clip, backbone_tokens, clip.tower.dense_features(backbone_tokens, "value").features
     )
     close(model.background_logits(inner), case["bkg_logits"], FEATURES)
     close(affinity(model.obj_proj(inner)), case["corrs"], EXACT)

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 from ovseg.heads import DeClip
 from ovseg.heads.decoupled import content
 from ovseg.inference.decode import decode, maps
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.windows import WindowGrid, slide
 from ovseg.models.clip import ClipEncoder
 from ovseg.regions import (
@@ -140,15 +141,14 @@ def test_windows_to_labels(path: Path) -> None:
         temperature=float(case["logit_scale"]),
     )
     prompt_class, threshold = case["query_idx"].tolist(), float(case["prob_thd"])
-    scores = head(clip, case["image"][0], grid, case["query_features"])
-    options = {"temperature": head.temperature, "cell_alignment": "around"}
-    probabilities = maps(
-        scores, grid, size, range(len(case["probs"])), prompt_class=prompt_class, **options
-    )
+    scores = head(HeadInput(clip, case["image"][0], case["query_features"], grid))
+    options = head.decode_options("around")
+    merged = head.decode_options("around", prompt_class)
+    probabilities = maps(scores, grid, size, range(len(case["probs"])), merged)
     close(probabilities, case["probs"], "probs")
-    every = maps(scores, grid, size, range(len(prompt_class)), **options)
+    every = maps(scores, grid, size, range(len(prompt_class)), options)
     close(every, (case["logits"][0] * head.temperature).softmax(0), "logits")
-    found = decode(scores, grid, size, prompt_class=prompt_class, threshold=threshold, **options)
+    found = decode(scores, grid, size, merged, threshold=threshold)
     unsure = (case["margin"] < 1e-3) | ((case["probs"].amax(0) - threshold).abs() < 1e-4)
     same = torch.from_numpy(found.labels).long() == case["pred"]
     assert bool((same | unsure).all())

@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode, maps
+from ovseg.inference.head_input import HeadInput
+from ovseg.inference.tiles import DecodeOptions
 from ovseg.inference.windows import whole
 from ovseg.masks.crops import MaskCrops, binarize, cut_regions, expand_boxes, keep_flags, mask_boxes
 from ovseg.masks.mask_prompts import class_features, region_side
-from ovseg.masks.proposer import MaskProposals, ProposalRequest, Proposer
+from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.models.clip import ClipEncoder, build_clip
 from ovseg.prompts.text_bank import TextBank
 from tests.golden.conftest import cases, load_npz
@@ -128,7 +130,7 @@ class Stored(Proposer):
         embed = functional.normalize(torch.from_numpy(case["query_embed"]), dim=1)
         self.class_logits = 100 * embed @ text_embeddings.T
 
-    def propose(self, request: ProposalRequest) -> MaskProposals:
+    def propose(self, request: HeadInput) -> MaskProposals:
         padded = [4 * side for side in self.logits.shape[1:]]
         masks = functional.interpolate(self.logits[None], padded, mode="bilinear")[0]
         height, width = request.size
@@ -171,12 +173,12 @@ def test_fusion(path: Path, run: str) -> None:
     if setting("prompt"):
         head.mask_embedding = torch.nn.Parameter(prompts)
     out_size = tuple(case["out_size"].tolist())
-    scores = head(clip, image, whole(tuple(image.shape[1:])), text, batch=4)
+    scores = head(HeadInput(clip, image, text, whole(tuple(image.shape[1:])), batch=4))
 
     def painted(size: tuple[int, int]) -> Tensor:
-        return maps(scores, whole(size), size, range(len(names)), score_type="probs")
+        return maps(scores, whole(size), size, range(len(names)), DecodeOptions(score_type="probs"))
 
-    found = head.source.propose(ProposalRequest(image, text, clip, None))
+    found = head.source.propose(HeadInput(clip, image, text, whole(tuple(image.shape[1:]))))
     if run == "main":
         close(found.class_logits, case["prop_logits"], SCALED)
         close(found.prob[:, ::4, ::4], case["mask_prob_s4"], FEATURES)
@@ -190,5 +192,5 @@ def test_fusion(path: Path, run: str) -> None:
     if f"{run}_clip_logits" in case:
         features = head.region_features(clip, image, found.prob[valid])
         close(100 * features @ rows.T, case[f"{run}_clip_logits"], SCALED)
-    labels = decode(scores, whole(out_size), out_size, score_type="probs").labels
+    labels = decode(scores, whole(out_size), out_size, DecodeOptions(score_type="probs")).labels
     assert (labels != case[f"{run}_labels"]).mean() <= 0.001

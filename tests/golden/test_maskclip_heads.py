@@ -13,8 +13,10 @@ from torch import Tensor
 from ovseg.heads import MaskClip
 from ovseg.heads.base import cosines
 from ovseg.inference.decode import maps
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.settings import InferenceSettings
+from ovseg.inference.tiles import DecodeOptions
 from ovseg.inference.windows import whole
 from ovseg.models.last_block import projected_keys, read_last_block
 from ovseg.models.resnet import AttentionPoolBlock, with_mean
@@ -112,7 +114,7 @@ def test_probabilities_of_patches(path: Path) -> None:
     head, text = MaskClip(score_type="probs", temperature=100.0), case["text"]
     close(head.patch_scores(clip, clip.run_backbone(case["image"]), text), case["probs"], PROBS)
     image = case["image"][0]
-    found = head(clip, image, whole(tuple(image.shape[1:])), text)
+    found = head(HeadInput(clip, image, text, whole(tuple(image.shape[1:]))))
     close(found.chunk(0, len(text)), case["probs"][0], PROBS)
 
 
@@ -147,12 +149,15 @@ def test_from_image_to_labels(path: Path, head: str, monkeypatch: pytest.MonkeyP
     assert torch.equal(torch.from_numpy(found.labels)[sure], case[f"pred{head}"][sure])
     close(torch.from_numpy(found.scores), probabilities.amax(0), COSINES)
     window = whole(tuple(image.shape[1:]))
-    grid = pipeline.head(clip, image, window, case["text"])
+    grid = pipeline.head(HeadInput(clip, image, case["text"], window))
     close(
         grid.chunk(0, len(parsed_vocabulary)), case[f"grid_logits{head}"][0], tolerance(HEADS[head])
     )
     lifted = DenseScores(
         grid.chunk(0, len(parsed_vocabulary)) + 1
     )  # maps of probabilities are not negative
-    logits = maps(lifted, window, size, range(len(parsed_vocabulary)), score_type="probs") - 1
+    logits = (
+        maps(lifted, window, size, range(len(parsed_vocabulary)), DecodeOptions(score_type="probs"))
+        - 1
+    )
     close(logits[SAMPLED], case[f"seg_logits{head}"][0], tolerance(HEADS[head]))

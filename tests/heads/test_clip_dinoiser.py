@@ -10,6 +10,7 @@ from torch.nn import functional
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads import ClipDinoiser
 from ovseg.heads.clip_dinoiser import HEAD_KEYS, is_head_file
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.windows import slide, whole
 from ovseg.models.clip import build_clip
 from ovseg.prompts.vocabulary import Vocabulary
@@ -77,7 +78,7 @@ def test_an_image_is_scored_alike_alone_and_in_a_batch(clip, text, make):
 def test_windows_are_images_of_their_own(clip, text, make):
     head, image = make(clip, delta=1.0), torch.rand(3, 48, 64)
     grid = slide((48, 64), (32, 32), (16, 16))
-    found = head(clip, image, grid, text, 4, CLASS_NAMES).chunk(0, 4)
+    found = head(HeadInput(clip, image, text, grid, 4, CLASS_NAMES)).chunk(0, 4)
     crops = torch.stack([image[:, y:bottom, x:right] for y, x, bottom, right in grid.boxes()])
     expected = scores(head, clip, crops, text, CLASS_NAMES)
     side = expected.shape[2]
@@ -90,7 +91,7 @@ def test_clip_runs_once_a_batch_and_leaves_no_hooks(clip, text, monkeypatch):
     head, image, calls = trained(clip), torch.rand(3, 48, 48), []
     run = clip.tower.run_backbone
     monkeypatch.setattr(clip.tower, "run_backbone", lambda *args: calls.append(1) or run(*args))
-    head(clip, image, slide((48, 48), (32, 32), (16, 16)), text, 2, CLASS_NAMES)
+    head(HeadInput(clip, image, text, slide((48, 48), (32, 32), (16, 16)), 2, CLASS_NAMES))
     assert len(calls) == 2
     assert not any(m._forward_hooks for m in [*clip.modules(), *head.modules()])
 
@@ -220,6 +221,6 @@ def test_an_encoder_of_another_width_is_refused(clip, text):
 def test_a_dino_of_finer_patches_makes_finer_cells(clip, text):
     fine = {"model": {**DINO, "patch_size": 4}, "pretrained": None}
     head, image = direct(clip, dino=fine, delta=1.0), torch.rand(3, 32, 48)
-    found = head(clip, image, whole((32, 48)), text, 1, CLASS_NAMES)
+    found = head(HeadInput(clip, image, text, whole((32, 48)), 1, CLASS_NAMES))
     assert found.patch == 4
     assert found.shape == (8, 12)

@@ -5,6 +5,7 @@ from torch.nn.functional import normalize
 from ovseg.errors import ConfigError
 from ovseg.heads import DeClip
 from ovseg.heads.decoupled import MODES
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import DenseScores
 from ovseg.inference.windows import slide
 from ovseg.models.clip import build_clip
@@ -22,7 +23,7 @@ def test_an_image_is_scored_window_by_window(clip, mode):
     torch.manual_seed(0)
     text, image = normalize(torch.randn(5, clip.embed_dim), dim=1), torch.rand(3, 40, 70)
     head, grid = DeClip(mode, attn_scale="none"), slide((40, 70), (32, 32), (24, 24))
-    found = head(clip, image, grid, text, 4)
+    found = head(HeadInput(clip, image, text, grid, 4))
     expected = []
     for top, left, bottom, right in grid.boxes():
         backbone_tokens = clip.run_backbone(image[None, :, top:bottom, left:right])

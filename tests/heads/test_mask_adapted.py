@@ -6,6 +6,8 @@ from torch import nn
 from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.decode import decode
+from ovseg.inference.head_input import HeadInput
+from ovseg.inference.tiles import DecodeOptions
 from ovseg.inference.windows import slide, whole
 from ovseg.masks.mask_prompts import new_prompts, region_side
 from ovseg.masks.proposer import MaskProposals, Proposer
@@ -62,7 +64,7 @@ def soft(*columns):
 
 @torch.no_grad()
 def painted(head, clip, image, text, **options):
-    return head(clip, image, whole(SIZE), text, **options).chunk(0, len(text))
+    return head(HeadInput(clip, image, text, whole(SIZE), **options)).chunk(0, len(text))
 
 
 def test_regions_that_repeat_or_are_empty_are_not_encoded(clip, image, text, monkeypatch):
@@ -199,11 +201,11 @@ def test_labels_are_those_of_whole_maps(clip, text, image):
     head = head_with(proposals)
     out = (31, 33)
     with torch.no_grad():
-        scores = head(clip, image, whole(SIZE), text)
+        scores = head(HeadInput(clip, image, text, whole(SIZE)))
     maps = nn.functional.interpolate(
         scores.chunk(0, 3)[None], out, mode="bilinear", align_corners=False
     )[0]
-    found = decode(scores, whole(out), out, score_type="probs", max_elements=200)
+    found = decode(scores, whole(out), out, DecodeOptions(score_type="probs", max_elements=200))
     assert (found.labels == maps.argmax(0).numpy()).mean() > 0.999
     assert np.allclose(found.scores, maps.amax(0).clamp(max=1).numpy(), atol=1e-6)
 
@@ -221,7 +223,7 @@ def test_prompts_take_part(clip, text, image):
 
 def test_windows_are_refused(clip, image, text):
     with pytest.raises(ConfigError, match="sees an image whole"):
-        head_with(None)(clip, image, slide(SIZE, (16, 16), (8, 8)), text)
+        head_with(None)(HeadInput(clip, image, text, slide(SIZE, (16, 16), (8, 8))))
 
 
 @pytest.mark.parametrize(

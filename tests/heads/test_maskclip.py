@@ -5,6 +5,7 @@ from torch.nn.functional import normalize
 from ovseg.errors import ConfigError
 from ovseg.heads import MaskClip
 from ovseg.heads.maskclip import key_smooth, prompt_denoise
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores
 from ovseg.inference.windows import slide
 from ovseg.models.clip import build_clip
@@ -36,7 +37,7 @@ def test_an_image_is_scored_window_by_window(clip, text, options, batch):
     torch.manual_seed(0)
     head, image = MaskClip(**options), torch.rand(3, 40, 70)
     grid = slide((40, 70), (32, 32), (24, 24))
-    found = head(clip, image, grid, text, batch)
+    found = head(HeadInput(clip, image, text, grid, batch))
     assert found.shape == (4 * len(grid.tops), 4 * len(grid.lefts))
     assert found.patch == clip.patch_size
     expected = []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ovseg.errors import ConfigError, InputError
 from ovseg.inference.decode import decode, maps
 from ovseg.inference.scores import CosineScores, DenseScores
+from ovseg.inference.tiles import DecodeOptions
 from ovseg.inference.windows import slide, whole
 
 PATCH = 4
@@ -67,17 +68,15 @@ def test_decode_equals_the_plain_way(problem):
     h, w = (-(-side // PATCH) for side in grid.crop)
     values = torch.rand(len(grid), len(prompt_class), h, w)
     scores = DenseScores.from_windows(values, grid, PATCH)
-    options = {
-        k: problem[k] for k in ("score_type", "temperature", "cell_alignment", "max_elements")
-    }
+    names = ("score_type", "temperature", "cell_alignment", "max_elements")
+    options = DecodeOptions(prompt_class, **{name: problem[name] for name in names})
     found = decode(
         scores,
         grid,
         out_size,
-        prompt_class=prompt_class,
+        options,
         threshold=problem["threshold"],
         background=problem["background"],
-        **options,
     )
     pixels = plain(values, grid, out_size, cell_alignment=problem["cell_alignment"])
     probs = plain_probabilities(
@@ -92,7 +91,7 @@ def test_decode_equals_the_plain_way(problem):
     assert torch.equal(torch.from_numpy(found.labels).long()[sure], label[sure])
 
     wanted = sorted(set(prompt_class))[::-1][:3]
-    some = maps(scores, grid, out_size, wanted, prompt_class=prompt_class, **options)
+    some = maps(scores, grid, out_size, wanted, options)
     torch.testing.assert_close(some, probs[wanted], atol=1e-5, rtol=1e-4)
 
 
@@ -123,14 +122,14 @@ def test_equal_words_are_equal_queries():
 
 def test_a_constant_image_gives_finite_scores():
     scores = DenseScores(torch.full((7, 3, 3), -100.0))
-    found = decode(scores, whole((48, 48)), (20, 30), temperature=100.0)
+    found = decode(scores, whole((48, 48)), (20, 30), DecodeOptions(temperature=100.0))
     assert (found.labels == 0).all()
     np.testing.assert_allclose(found.scores, 1 / 7, atol=1e-6)
 
 
 def test_wide_logits_do_not_overflow():
     scores = DenseScores(torch.tensor([[[-1.0, 1.0]], [[1.0, -1.0]]]))
-    found = decode(scores, whole((1, 2)), (1, 2), temperature=1e4)
+    found = decode(scores, whole((1, 2)), (1, 2), DecodeOptions(temperature=1e4))
     assert found.labels.tolist() == [[1, 0]]
     assert found.scores.tolist() == [[1.0, 1.0]]
 
@@ -162,10 +161,9 @@ def test_lazy_scores_decode_like_dense_ones(softmax):
     features, text = torch.randn(32, 4, 8), F.normalize(torch.randn(75, 32), dim=1)
     lazy = CosineScores(features, text, softmax=softmax)
     score_type = "logits" if softmax is None else "probs"
-    one = decode(lazy, grid, (90, 111), score_type=score_type, temperature=40.0)
-    two = decode(
-        DenseScores(lazy.chunk(0, 75)), grid, (90, 111), score_type=score_type, temperature=40.0
-    )
+    options = DecodeOptions(score_type=score_type, temperature=40.0)
+    one = decode(lazy, grid, (90, 111), options)
+    two = decode(DenseScores(lazy.chunk(0, 75)), grid, (90, 111), options)
     assert (one.labels == two.labels).mean() > 0.999
     np.testing.assert_allclose(one.scores, two.scores, atol=1e-5)
 
@@ -183,13 +181,16 @@ def test_lazy_scores_decode_like_dense_ones(softmax):
     ],
 )
 def test_settings_out_of_range(changes, where):
+    given = {name: value for name, value in changes.items() if name != "threshold"}
+    threshold = changes.get("threshold", 0.0)
+    scores, options = DenseScores(torch.rand(2, 1, 1)), DecodeOptions(**given)
     with pytest.raises(ConfigError, match=where):
-        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), **changes)
+        decode(scores, whole((4, 4)), (4, 4), options, threshold=threshold)
 
 
 def test_scores_that_do_not_fit():
     with pytest.raises(InputError, match="3 prompts"):
-        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), prompt_class=[0, 1, 1])
+        decode(DenseScores(torch.rand(2, 1, 1)), whole((4, 4)), (4, 4), DecodeOptions([0, 1, 1]))
     with pytest.raises(InputError, match="divide"):
         decode(DenseScores(torch.rand(2, 3, 3)), slide((4, 8), (4, 4), (4, 4)), (4, 8))
 

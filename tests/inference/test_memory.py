@@ -1,8 +1,9 @@
+import warnings
+
 import pytest
 import torch
 
-from ovseg.errors import RuntimeLimitError
-from ovseg.inference.memory import within_memory
+from ovseg.inference.memory import recover_memory
 
 
 @pytest.mark.parametrize(
@@ -13,28 +14,14 @@ from ovseg.inference.memory import within_memory
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
     ],
 )
-def test_work_is_tried_in_smaller_pieces(error):
-    def attempt(size):
-        if size > 1:
-            raise error
-        return size
-
+def test_short_memory_is_no_end(error):
     with pytest.warns(UserWarning, match="smaller pieces"):
-        assert within_memory(attempt, [4, 2, 1], "here", 1) == 1
-
-
-@pytest.mark.filterwarnings("ignore:memory is short")
-def test_when_nothing_fits_the_need_is_said():
-    def attempt(_):
-        raise MemoryError
-
-    with pytest.raises(RuntimeLimitError, match="3 x 4 pixels.* 5 MB"):
-        within_memory(attempt, [2, 1], "3 x 4 pixels", 5 << 20)
+        recover_memory(error, last=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recover_memory(error, last=True)
 
 
 def test_other_errors_pass():
-    def attempt(_):
-        raise RuntimeError("shapes differ")
-
     with pytest.raises(RuntimeError, match="shapes differ"):
-        within_memory(attempt, [2, 1], "here", 1)
+        recover_memory(RuntimeError("shapes differ"), last=False)

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
-from ovseg.masks.proposer import ProposalRequest
+from ovseg.inference.head_input import HeadInput
+from ovseg.inference.windows import whole
 from ovseg.models.clip import build_clip
 from ovseg.proposals.components import ComponentProposer, connected_parts
 
@@ -27,7 +30,7 @@ def request_of(tiny_clip_files):
     generator = torch.Generator().manual_seed(3)
     small = torch.rand(1, 3, 5, 7, generator=generator)
     image = functional.interpolate(small, (40, 56), mode="bicubic")[0].clamp(0, 1)
-    return ProposalRequest(image, text, clip, None)
+    return HeadInput(clip, image, text, whole((40, 56)))
 
 
 def test_every_pixel_is_in_one_part_and_parts_have_the_class_of_their_pixels(request_of):
@@ -42,9 +45,7 @@ def test_every_pixel_is_in_one_part_and_parts_have_the_class_of_their_pixels(req
 
 def test_a_whole_image_of_one_class_is_one_part(request_of):
     with torch.no_grad():
-        alone = ProposalRequest(
-            request_of.image_tensor, request_of.text_embeddings[:1], request_of.clip, None
-        )
+        alone = replace(request_of, text_embeddings=request_of.text_embeddings[:1])
         found = ComponentProposer(HEAD).propose(alone)
     assert found.prob.shape == (1, 40, 56)
     assert found.class_logits[0].softmax(0).tolist() == [1.0, 0.0]

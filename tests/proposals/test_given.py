@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from ovseg.errors import ConfigError, DatasetError, InputError
-from ovseg.masks.proposer import ProposalRequest
+from ovseg.inference.head_input import HeadInput
 from ovseg.proposals.given import PrecomputedMaskProposer
 
 LABELS = np.array([[7, 7, 255], [0, 7, 7]], np.uint8)
@@ -12,7 +12,7 @@ MASKS = [[[0, 0, 0], [1, 0, 0]], [[1, 1, 0], [0, 1, 1]]]
 
 
 def request(size=(2, 3), image=None):
-    return ProposalRequest(torch.zeros(3, *size), torch.zeros(1, 4), None, None, image)
+    return HeadInput(None, torch.zeros(3, *size), torch.zeros(1, 4), None, image_np=image)
 
 
 def test_a_label_map_gives_a_mask_a_label(tmp_path):

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import ovseg.mm  # noqa: F401 - before mmseg: stands in for mmcv's operators
 from ovseg.errors import CheckpointError, ConfigError
-from ovseg.masks.proposer import ProposalRequest
+from ovseg.inference.head_input import HeadInput
 from ovseg.models.clip import build_clip
 from ovseg.models.maskformer import load_backbone
 from ovseg.models.maskformer_backbones import BACKBONES, ResNetFeatures, SwinFeatures
@@ -131,10 +131,10 @@ def test_a_resnet_of_other_sizes() -> None:
     assert len(made.trunk.layer2) == 2
 
 
-def request(height: int, width: int) -> ProposalRequest:
+def request(height: int, width: int) -> HeadInput:
     clip = build_clip("asset:clip_tiny", "asset:clip_tiny")
     text = functional.normalize(torch.randn(3, 64), dim=1)
-    return ProposalRequest(torch.rand(3, height, width), text, clip, None, (height, width))
+    return HeadInput(clip, torch.rand(3, height, width), text, None)
 
 
 def test_proposals_have_the_size_of_the_image() -> None:

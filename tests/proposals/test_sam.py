@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError
-from ovseg.masks.proposer import ProposalRequest
+from ovseg.inference.head_input import HeadInput
 from ovseg.proposals.sam import SamProposer
 
 SAM = {"model": "asset:sam_tiny", "pretrained": None}
@@ -13,7 +13,7 @@ def test_masks_are_hard_and_the_largest_come_first():
     torch.manual_seed(0)
     proposer = SamProposer(SAM, points_per_side=3, most=4, options=ANYTHING)
     image = torch.rand(3, 30, 44)
-    found = proposer.propose(ProposalRequest(image, torch.zeros(1, 4), None, None))
+    found = proposer.propose(HeadInput(None, image, torch.zeros(1, 4), None))
     assert found.hard
     assert 1 <= len(found.prob) <= 4
     assert found.prob.shape[1:] == (30, 44)

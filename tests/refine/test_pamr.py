@@ -5,6 +5,7 @@ import torch
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded, ImageMaps, decode
 from ovseg.inference.scores import DenseScores
+from ovseg.inference.tiles import DecodeOptions
 from ovseg.inference.windows import whole
 from ovseg.refine import Pamr
 from ovseg.refine.pamr import pamr
@@ -114,9 +115,9 @@ def test_unsure_pixels_become_background():
 def test_scores_before_the_softmax(monkeypatch, score_type, at_once):
     torch.manual_seed(0)
     image_np, values = two_halves()[0], torch.rand(5, 6, 4)
-    options = {"prompt_class": (0, 0, 1, 2, 2), "score_type": score_type, "temperature": 9.0}
+    options = DecodeOptions((0, 0, 1, 2, 2), score_type, 9.0)
     scores, grid = DenseScores(values), whole((24, 24))
-    coarse = decode(scores, grid, (24, 24), **options)
+    coarse = decode(scores, grid, (24, 24), options)
     monkeypatch.setattr("ovseg.refine.pamr._MAP_ELEMENTS", at_once * 24 * 24)
     wanted = ImageMaps(scores, grid, (24, 24), options)
     found = Pamr(3, (1, 2), on="scores").refine(image_np, coarse, wanted, threshold=0.3)
