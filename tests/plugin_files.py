@@ -26,8 +26,8 @@ class {name}(WindowHead):
         self.reach = reach
         self.temperature = temperature
 
-    def patch_features(self, clip, trunk):
-        values = clip.readout(trunk, "value").features
+    def patch_features(self, clip, backbone_tokens):
+        values = clip.dense_features(backbone_tokens, "value").features
         return avg_pool2d(values, 2 * self.reach + 1, 1, self.reach, count_include_pad=False)
 
 
@@ -80,7 +80,7 @@ class Expected(WindowHead):
 
     def patch_features(self, clip, trunk):
         """Add up the values of a patch and its eight neighbors, and count them."""
-        values = clip.attention_mode(trunk, "value").features
+        values = clip.dense_features(trunk, "value").features
         ones = torch.ones_like(values[:1, :1])
         return sum(_moved(values)) / sum(_moved(ones))
 

@@ -55,6 +55,9 @@ checkers alone, and fetches them when they are first used.
 
 MM = ("mmengine", "mmseg", "mmcv")
 
+READS_CONFIGURATIONS = "ovseg.zoo.config_files"
+"""Hands a `.py` configuration, which is a program of mmengine's language, to mmengine."""
+
 
 @pytest.fixture(scope="module")
 def reader():
@@ -120,6 +123,7 @@ def test_only_mm_imports_the_packages_of_openmmlab(reader):
         for node, _ in reader.import_nodes(ast.parse(path.read_text("utf-8")))
         for name in names_of(node)
         if reader.room(module) != "mm" and name.split(".")[0] in MM
+        if (module, name) != (READS_CONFIGURATIONS, "mmengine.config")
     ]
     assert not complaints, "\n" + "\n".join(complaints)
 

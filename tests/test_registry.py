@@ -148,8 +148,8 @@ def test_a_head_inside_the_package_is_its_file_and_a_zoo_entry(tmp_path):
         "from ovseg.registry import register_head\n\n"
         '@register_head("NearbyHead")\n'
         "class Nearby(WindowHead):\n"
-        "    def patch_features(self, clip, trunk):\n"
-        '        return clip.readout(trunk, "value").features\n'
+        "    def patch_features(self, clip, backbone_tokens):\n"
+        '        return clip.dense_features(backbone_tokens, "value").features\n'
     )
     (package / "zoo" / "nearby.py").write_text(
         "from ovseg.zoo.entry import ModelEntry\n"
@@ -205,7 +205,7 @@ def test_a_lazy_head_needs_one_method():
     cosines = (features * text[:, :, None, None]).sum(1)
     scores = head.patch_scores(clip, backbone_tokens, text)
     assert torch.allclose(scores[0], cosines, atol=1e-6)
-    head.kind = "probs"
+    head.score_type = "probs"
     probs = head.patch_scores(clip, backbone_tokens, text)
     assert torch.allclose(probs[0], (20 * cosines).softmax(0), atol=1e-6)
 
@@ -219,7 +219,7 @@ CONSTANT = (
 FOREIGN = '@ovseg.register_head("AnyHead")\nclass Any(torch.nn.Module):\n    pass\n'
 TAKEN = (
     '@ovseg.register_head("MaskClipHead")\nclass Mine(WindowHead):\n'
-    "    def patch_features(self, clip, trunk):\n        return 0\n"
+    "    def patch_features(self, clip, backbone_tokens):\n        return 0\n"
 )
 
 
@@ -234,12 +234,13 @@ TAKEN = (
         (
             HEADER + LACKING,
             r"wrong.py:3: .*wrong\.Lacking lacks the method patch_features; expected patch_features"
-            r"\(self, clip: ClipEncoder, trunk: Trunk\) -> Tensor: Return features \(B, E, h, w\)",
+            r"\(self, clip: ClipEncoder, backbone_tokens: BackboneTokens\) -> Tensor: Return "
+            r"features \(B, E, h, w\)",
         ),
         (
             HEADER + CONSTANT,
             r"wrong\.Wrong has a method patch_features\(self, clip\); expected patch_features\(self"
-            ", clip: ClipEncoder, trunk: Trunk",
+            ", clip: ClipEncoder, backbone_tokens: BackboneTokens",
         ),
         (HEADER + FOREIGN, r"wrong\.Any is no head; expected a class that derives from ovseg\."),
         (

@@ -64,12 +64,12 @@ def test_circles(tools, found):
 
 def test_a_road_counts_named_functions_and_changes_between_files(tools):
     ovseg.list_models()
-    model = ovseg.zoo.entry("maskclip-tiny")
+    model = ovseg.zoo.model_entry("maskclip-tiny")
     road = tools[1].walk(lambda: sorted(map(lambda _: model.needs() and model.license(), range(3))))
     assert {Path(name).name for name in road.files} == {"entry.py"}
     assert road.figures() == {"files": 1, "functions": 2, "changes": 0}
     road = tools[1].walk(lambda: model.weights[0].path() and ovseg.Vocabulary.builtin("voc20"))
-    assert {"entry.py", "vocabulary.py"} <= {Path(name).name for name in road.files}
+    assert {"download.py", "vocabulary.py"} <= {Path(name).name for name in road.files}
     assert road.changes > 0
 
 
