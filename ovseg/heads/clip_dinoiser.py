@@ -213,7 +213,7 @@ class ClipDinoiser(WindowHead):
         Returns:
             Pooled features (B, E, h, w), and where there is an object, (B, 1, h, w) bool, or None.
         """
-        features = clip.tower.dense_features(backbone_tokens, "value").features
+        features = clip.dense_features(backbone_tokens, "value").features
         if self.mode == "trained":
             inner = self.intermediate_map(clip, backbone_tokens, features)
             alike = self.obj_proj(inner)

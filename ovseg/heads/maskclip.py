@@ -122,7 +122,7 @@ class MaskClip(WindowHead):
 
     def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return features (B, E, h, w) of the read-out."""
-        return clip.tower.dense_features(backbone_tokens, self.attention_mode).features
+        return clip.dense_features(backbone_tokens, self.attention_mode).features
 
     def patch_scores(
         self,
@@ -132,7 +132,7 @@ class MaskClip(WindowHead):
         vocabulary: Vocabulary | None = None,
     ) -> Tensor:
         """Return scores (B, Q, h, w) of a batch of windows."""
-        dense = clip.tower.dense_features(
+        dense = clip.dense_features(
             backbone_tokens, self.attention_mode, keys=self.key_smoothing > 0
         )
         return self.scores(dense.features, text_embeddings, dense.keys)

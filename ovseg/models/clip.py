@@ -16,7 +16,7 @@ from ovseg.errors import CheckpointError, ConfigError, InputError
 from ovseg.models.activations import pick_activation, set_activation, set_norm_eps
 from ovseg.models.clip_weights import load_clip_file, load_image_encoder
 from ovseg.models.encoder_for import tower_for
-from ovseg.models.image_encoder import BackboneTokens, VisionTower, dtype_of, number_format
+from ovseg.models.image_encoder import BackboneTokens, Dense, VisionTower, dtype_of, number_format
 from ovseg.models.model_config import build_model, read_model_config, resolve_normalization
 from ovseg.models.text_encoder import TextTower
 from ovseg.utils.padding import margins_around
@@ -171,6 +171,10 @@ class ClipEncoder(nn.Module):
             self.tower.run_backbone(self.pad_and_normalize(images), return_intermediates),
             images=images,
         )
+
+    def dense_features(self, backbone_tokens: BackboneTokens, name: str, **options: Any) -> Dense:
+        """Patch features by an attention mode; options as for `VisionTower.dense_features`."""
+        return self.tower.dense_features(backbone_tokens, name, **options)
 
     def encode_image(self, images: Tensor) -> Tensor:
         """Global embedding (B, E) of images (B, 3, H, W) in [0, 1], not normalized."""

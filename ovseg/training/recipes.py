@@ -105,7 +105,7 @@ class DinoiserRecipe(Recipe):
             backbone_tokens = clip.run_backbone(images, head.return_intermediates)
             final = head.feats_idx == "final"
             features = (
-                clip.tower.dense_features(backbone_tokens, "value").features
+                clip.dense_features(backbone_tokens, "value").features
                 if final
                 else backbone_tokens.tokens
             )

@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from ovseg.heads import ClipDinoiser
 from ovseg.heads.affinity import affinity
 from ovseg.heads.base import cosines
+from ovseg.inference.head_input import HeadInput
 from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.windows import whole
 from ovseg.pipeline import Pipeline
@@ -71,7 +72,7 @@ def check_probabilities(path: Path, mode: str) -> None:
         close(model.patch_scores(clip, backbone_tokens, text, vocabulary), case[name], PROBS)
         for image, expected in zip(images, case[name], strict=True):
             grid = whole(tuple(image.shape[1:]))
-            scores = model(clip, image, grid, text, vocabulary=vocabulary)
+            scores = model(HeadInput(clip, image, text, grid, vocabulary=vocabulary))
             close(scores.chunk(0, len(text)), expected, PROBS)
 
 
@@ -81,7 +82,7 @@ def test_trained(path: Path) -> None:
     case, clip, model = tensors(path), encoder(path.parent, None), head(path.parent)
     backbone_tokens = clip.run_backbone(case["image"], model.return_intermediates)
     inner = model.intermediate_map(
-        clip, backbone_tokens, clip.tower.dense_features(backbone_tokens, "value").features
+        clip, backbone_tokens, clip.dense_features(backbone_tokens, "value").features
     )
     close(model.background_logits(inner), case["bkg_logits"], FEATURES)
     close(affinity(model.obj_proj(inner)), case["corrs"], EXACT)

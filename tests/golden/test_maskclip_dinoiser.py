@@ -47,7 +47,7 @@ def close(actual: Tensor, expected: Tensor, tolerance: dict[str, float]) -> None
 def test_maskclip_dense(path: Path, variant: str) -> None:
     case, clip = tensors(path), encoder(path.parent, variant)
     backbone_tokens = clip.run_backbone(in_unit_range(case, clip))
-    dense = clip.tower.dense_features(backbone_tokens, "value", keys=True)
+    dense = clip.dense_features(backbone_tokens, "value", keys=True)
     last = clip.tower.last
     queries = last.project_keys(last.query(last.norm(backbone_tokens.tokens[:, 1:])))
     found = {
@@ -55,7 +55,7 @@ def test_maskclip_dense(path: Path, variant: str) -> None:
         "k": dense.keys,
         "q": queries,
         "feat": dense.features,
-        "x_last": clip.tower.dense_features(backbone_tokens, "vanilla").tokens,
+        "x_last": clip.dense_features(backbone_tokens, "vanilla").tokens,
     }
     for name, actual in found.items():
         if name + variant in case:
@@ -73,7 +73,7 @@ def test_clip_dinoiser_maskclip(path: Path) -> None:
     assert padded.shape[-2] - height < clip.patch_size
     assert padded.shape[-1] - width < clip.patch_size
     backbone_tokens = clip.run_backbone(images)
-    dense = clip.tower.dense_features(backbone_tokens, "value")
+    dense = clip.dense_features(backbone_tokens, "value")
     close(backbone_tokens.tokens, case["last_block_input"], FEATURES)
     close(dense.tokens, case["v"], FEATURES)
     close(dense.features, case["feat"], FEATURES)

@@ -65,7 +65,7 @@ def test_logits_of_patches(path: Path, head: str, variant: str) -> None:
     actual = model.patch_scores(clip, clip.run_backbone(images), text)
     close(actual, case[name], tolerance(HEADS[head]))
     for image, expected in zip(images, case[name], strict=True):
-        found = model(clip, image, whole(tuple(image.shape[1:])), text)
+        found = model(HeadInput(clip, image, text, whole(tuple(image.shape[1:]))))
         close(found.chunk(0, len(text)), expected, tolerance(HEADS[head]))
 
 

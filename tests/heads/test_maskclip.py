@@ -50,9 +50,10 @@ def test_an_image_is_scored_window_by_window(clip, text, options, batch):
 
 def test_only_plain_cosines_are_lazy(clip, text):
     image, grid = torch.rand(3, 32, 32), slide((32, 32), (32, 32), (32, 32))
+    inputs = HeadInput(clip, image, text, grid)
     with torch.inference_mode():
-        assert isinstance(MaskClip(score_type="probs")(clip, image, grid, text), CosineScores)
-        assert isinstance(MaskClip(prompt_denoising=0.5)(clip, image, grid, text), DenseScores)
+        assert isinstance(MaskClip(score_type="probs")(inputs), CosineScores)
+        assert isinstance(MaskClip(prompt_denoising=0.5)(inputs), DenseScores)
 
 
 def test_denoising_drops_the_queries_nobody_is_sure_of():

@@ -46,7 +46,7 @@ def test_the_tower_alone_is_an_ordinary_backbone(backbone):
     images = torch.rand(2, 3, 3 * patch, 2 * patch)
     normalized = clip.pad_and_normalize(images)
     (map_,) = tokens(normalized)
-    expected = clip.tower.dense_features(clip.run_backbone(images), "value").tokens
+    expected = clip.dense_features(clip.run_backbone(images), "value").tokens
     assert map_.shape == (2, clip.tower.width, 3, 2)
     torch.testing.assert_close(map_, expected)
 
