@@ -1,4 +1,4 @@
-# Both targets set everything up by themselves in .venv, with Python 3.10 to 3.13 and nothing else.
+# Both targets set everything up by themselves in .venv, with Python 3.10 to 3.14 and nothing else.
 #   make demo    segment drawn scenes by words; prints where the images are
 #   make test    lint and the whole test suite
 

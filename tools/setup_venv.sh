@@ -7,13 +7,13 @@ say() { printf '%s\n' "$*" >&2; }
 
 # The first interpreter that the dependencies support; PYTHON=... chooses another.
 find_python() {
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
-        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10 python}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    say "ovseg needs Python 3.10 to 3.13, and none was found; install one, or set PYTHON=/path/to/python"
+    say "ovseg needs Python 3.10 to 3.14, and none was found; install one, or set PYTHON=/path/to/python"
     exit 1
 }
 
