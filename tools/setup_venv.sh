@@ -1,7 +1,10 @@
 #!/bin/sh
-# Make .venv with ovseg (editable) and the test tools in it. Used by the Makefile.
+# Make .venv with ovseg (editable) and the test tools in it, or with other extras:
+#     sh tools/setup_venv.sh [EXTRAS]      for example test,docs
+# Used by the Makefile.
 set -eu
 cd "$(dirname "$0")/.."
+extras=${1:-test}
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -48,5 +51,5 @@ set -- --python .venv/bin/python --constraint tools/constraints.txt
 case $(uname -s) in
     Linux) set -- "$@" --override tools/overrides.txt opencv-python-headless ;;
 esac
-.venv/bin/uv pip install "$@" --editable '.[test]'
+.venv/bin/uv pip install "$@" --editable ".[$extras]"
 rm $unfinished
