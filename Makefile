@@ -5,6 +5,7 @@
 #   make docs    the documentation with the API reference, in site/
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test quick lint docs wheel clean
 
@@ -12,10 +13,10 @@ demo: .venv/ready
 	$(BIN)/ovseg demo -o demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 quick: .venv/ready
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: .venv/ready
 	$(BIN)/ruff check .
