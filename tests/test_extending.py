@@ -134,7 +134,7 @@ def test_names_that_the_page_gives_as_examples():
     clip = build_pipeline(model_entry("maskclip-tiny").spec).clip
     tokens = clip.run_backbone(torch.rand(1, 3, 32, 48), ("block@-3",))
     cells = tokens.grid[0] * tokens.grid[1]
-    assert clip.dense_features(tokens, "csa").features.shape[2:] == tokens.grid
+    assert clip.tower.dense_features(tokens, "csa").features.shape[2:] == tokens.grid
     assert clip.tower.attend_with(tokens, torch.eye(cells)[None]).shape[1] == cells
     for path in re.findall(r"`(ovseg/\S+\.py)`", PAGE.replace("naclip.py", "maskclip.py")):
         assert (ROOT / path).exists()
