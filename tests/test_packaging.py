@@ -6,6 +6,8 @@ import configparser
 import glob
 from pathlib import Path
 
+import ovseg
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -39,3 +41,15 @@ def test_every_folder_of_modules_is_a_package():
         path.parent for path in (ROOT / "ovseg/configs").rglob("*.py")
     }
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {ovseg.__version__}\n" in citation
+
+
+def test_every_room_has_a_page_in_the_reference():
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs/reference").glob("*.md"))
+    described = {line.removeprefix("::: ovseg.") for line in pages.splitlines()}
+    rooms = {path.parent.name for path in (ROOT / "ovseg").glob("*/__init__.py")}
+    assert rooms - described == {"cli"}  # told by `ovseg --help`

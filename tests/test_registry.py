@@ -107,6 +107,7 @@ def test_by_the_custom_imports_of_a_trusted_configuration(tmp_path, image, expec
     assert np.array_equal(label_map("out"), expected)
 
 
+@pytest.mark.slow
 def test_by_an_entry_point_of_an_installed_distribution(tmp_path):
     plugin = write_plugin(tmp_path, "installed")
     (tmp_path / "near_broken.py").write_text("import nothing_of_this_name\n")
@@ -135,6 +136,7 @@ def test_by_an_entry_point_of_an_installed_distribution(tmp_path):
     assert done.stderr.count("left out") == 1
 
 
+@pytest.mark.slow
 def test_a_head_inside_the_package_is_its_file_and_a_zoo_entry(tmp_path):
     """A copy of the package with two more files: nothing names them, and all know them."""
     package = tmp_path / "ovseg"

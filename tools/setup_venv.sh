@@ -1,19 +1,22 @@
 #!/bin/sh
-# Make .venv with ovseg (editable) and the test tools in it. Used by the Makefile.
+# Make .venv with ovseg (editable) and the test tools in it, or with other extras:
+#     sh tools/setup_venv.sh [EXTRAS]      for example test,docs
+# Used by the Makefile.
 set -eu
 cd "$(dirname "$0")/.."
+extras=${1:-test}
 
 say() { printf '%s\n' "$*" >&2; }
 
 # The first interpreter that the dependencies support; PYTHON=... chooses another.
 find_python() {
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
-        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10 python}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    say "ovseg needs Python 3.10 to 3.13, and none was found; install one, or set PYTHON=/path/to/python"
+    say "ovseg needs Python 3.10 to 3.14, and none was found; install one, or set PYTHON=/path/to/python"
     exit 1
 }
 
@@ -48,5 +51,5 @@ set -- --python .venv/bin/python --constraint tools/constraints.txt
 case $(uname -s) in
     Linux) set -- "$@" --override tools/overrides.txt opencv-python-headless ;;
 esac
-.venv/bin/uv pip install "$@" --editable '.[test]'
+.venv/bin/uv pip install "$@" --editable ".[$extras]"
 rm $unfinished

@@ -113,7 +113,7 @@ class CosineScores(ScoreGrid):
 
     Args:
         features: (E, rows, columns), any length; zero vectors score 0.
-        text: (Q, E) unit rows.
+        text_embeddings: (Q, E) unit rows.
         softmax: temperature of a softmax over all prompts at every cell; None for plain cosines.
         patch: see `ScoreGrid`.
     """

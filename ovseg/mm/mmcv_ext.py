@@ -8,10 +8,12 @@ before it and is never shadowed, and a broken one still fails with its own messa
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import NoReturn
 
@@ -67,6 +69,12 @@ class _ExtFinder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Append the finder to `sys.meta_path`, once; later calls change nothing."""
+    """Append the finder to `sys.meta_path`, once; later calls change nothing.
+
+    mmengine 0.10 asks for mmcv's operators by `pkgutil.find_loader`, which Python 3.14 removed;
+    there `importlib.util.find_spec` answers in its place.
+    """
     if not any(isinstance(finder, _ExtFinder) for finder in sys.meta_path):
         sys.meta_path.append(_ExtFinder())
+    if not hasattr(pkgutil, "find_loader"):
+        vars(pkgutil)["find_loader"] = find_spec

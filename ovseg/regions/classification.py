@@ -91,7 +91,7 @@ class RegionClassification:
     """Collects regions of many images; `class_means` in the end, things and stuff apart.
 
     Args:
-        text: (C, E) features of classes, any length.
+        text_embeddings: (C, E) features of classes, any length.
         half: see `class_means`.
 
     Example:

@@ -18,7 +18,7 @@ __all__ = ["RleMask", "compress", "regions"]
 class RleMask(NamedTuple):
     """All pixels of one label.
 
-    Args:
+    Attributes:
         label: the value in the label map.
         area: number of pixels.
         bbox: left, top, width, height in pixels.

@@ -23,6 +23,8 @@ from tests.hostile_files import (
     write_torchscript,
 )
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 TEST = str(CONFIGS / "maskclip" / "maskclip_tiny_scenes.py")
 TRAIN = str(CONFIGS / "clip_dinoiser" / "clip_dinoiser_tiny_scenes.py")

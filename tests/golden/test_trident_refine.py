@@ -101,6 +101,7 @@ def run(path: Path) -> SimpleNamespace:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", cases("trident", "refine_*"))
 def test_masks(path: Path) -> None:
     found = run(path)
@@ -132,6 +133,7 @@ def test_result(path: Path) -> None:
     check_result(found.decoded, found.final, found.case, found.info["keep_sub"], 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [p for p in chains() if "refine" in p.name])
 def test_whole_chain(path: Path) -> None:
     chain = Chain(path)

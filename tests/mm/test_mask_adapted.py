@@ -33,6 +33,7 @@ def model_of(name):
     return Config.fromfile(FOLDER / f"mask_adapted_{name}.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SWIN_B)
 def test_the_published_protocol(name):
     config = model_of(f"swin_b_vit_l14_{name}")
@@ -94,6 +95,7 @@ def segmentor(tiny_clip_files):
     return model.eval()
 
 
+@pytest.mark.slow
 def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
     image = np.random.default_rng(0).integers(0, 256, (1, 3, 30, 44))
     (found,) = segmentor.predict(torch.from_numpy(image).float())
@@ -103,6 +105,7 @@ def test_the_segmentor_labels_pixels_and_keeps_their_scores(segmentor):
     assert agreed.float().mean() > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flip", [False, True])
 def test_masks_of_the_ground_truth(segmentor, flip):
     head = segmentor.pipeline.head
@@ -159,6 +162,7 @@ def test_windows_of_mmseg_are_refused(segmentor):
         segmentor.encode_decode(torch.zeros(1, 3, 32, 32), [])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
 def test_a_whole_model_of_the_released_layout_segments_an_image(tiny_clip_files, tmp_path):
     config, weights = tiny_clip_files

@@ -1,6 +1,7 @@
 """The stand-in for mmcv's compiled operators is asked last and refuses calls clearly."""
 
 import importlib
+import pkgutil
 import sys
 
 import pytest
@@ -80,3 +81,10 @@ def test_an_optimizer_with_parameter_rules_can_be_built():
         },
     )
     assert {group["lr"] for group in wrapper.param_groups} == {0.0, 0.1}
+
+
+@pytest.mark.usefixtures("no_ext")
+def test_mmengine_finds_the_stand_in_where_python_has_no_find_loader(monkeypatch):
+    monkeypatch.delattr(pkgutil, "find_loader", raising=False)
+    mmcv_ext.install()
+    assert mmcv_full_available()

@@ -20,6 +20,8 @@ from ovseg.scenes.world import SPLITS, draw_scene
 from ovseg.zoo import model_entry
 from tests.plugin_files import Expected, write_plugin
 
+pytestmark = pytest.mark.slow
+
 TEST_TOOL = str(Path(mmseg.__file__).parent / ".mim" / "tools" / "test.py")
 SIZE = (48, 64)
 SEEDS = SPLITS["test"][:2]

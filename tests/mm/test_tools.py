@@ -15,6 +15,8 @@ from mmseg.apis import MMSegInferencer, inference_model, init_model, show_result
 from ovseg.scenes.world import CLASSES, SPLITS, draw_scene
 from ovseg.weights.sources import asset_path
 
+pytestmark = pytest.mark.slow
+
 TEST_TOOL = str(Path(mmseg.__file__).parent / ".mim" / "tools" / "test.py")
 CLIP_FILE = str(asset_path("clip_tiny.safetensors"))
 SIZE = (48, 64)

@@ -83,6 +83,7 @@ def captioned(tmp_path):
     return [*words, "--config", tmp_path / "model.json"], names
 
 
+@pytest.mark.slow
 def test_captions(mine, captioned, tmp_path):
     words, names = captioned
     assert mine(tmp_path / "out", *words, "--max-per-image", 2) == 0

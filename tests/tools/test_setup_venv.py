@@ -134,4 +134,4 @@ def test_apt_that_fails_stops_the_set_up(machine):
 def test_no_python_that_fits(machine):
     found = machine.run(OLD="1")
     assert found.returncode == 1
-    assert "needs Python 3.10 to 3.13" in found.stderr
+    assert "needs Python 3.10 to 3.14" in found.stderr

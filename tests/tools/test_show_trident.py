@@ -15,6 +15,7 @@ def script():
     return module
 
 
+@pytest.mark.slow
 def test_draws_six_stages(script, tmp_path):
     out = tmp_path / "stages.jpg"
     script.main(["--seed", "1000000", "--at", "223", "0", "-o", str(out)])

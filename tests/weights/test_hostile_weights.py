@@ -37,6 +37,7 @@ def guarded(folder: Path, *words: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_whole_corpus_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     files = write_all(tmp_path)
     assert len(files) >= 60
@@ -71,6 +72,7 @@ def write_module(path: Path) -> None:
     torch.jit.trace(module, torch.zeros(1, 30)).save(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "suffix"),
     [
@@ -107,6 +109,7 @@ def test_the_hostile_torchscript_is_one(tmp_path: Path, monkeypatch) -> None:
     assert Path("CANARY").read_bytes() == b"evil"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [PICKLES["pointer_as_object"], PICKLES["structure_denies_object"]])
 def test_torch_lets_no_name_of_numpy_through_after_our_import(tmp_path: Path, data: bytes) -> None:
     import ovseg.mm  # noqa: F401

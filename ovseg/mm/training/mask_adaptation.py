@@ -93,9 +93,8 @@ def gather_rows(rows: Tensor) -> Tensor:
 class MaskTextPairDataset(BaseDataset):
     """Pairs of regions and words that `tools/mine_pairs.py` writes, or the published ones.
 
-    Args:
-        ann_file: the table, as `ovseg.training.region_pairs.read_pairs` takes it.
-        **options: further arguments of mmengine's `BaseDataset` (`pipeline`, `indices`, ...).
+    Takes the arguments of mmengine's `BaseDataset` (`pipeline`, `indices`, ...); `ann_file` is the
+    table, as `ovseg.training.region_pairs.read_pairs` takes it.
 
     Raises:
         DatasetError: the table is empty or damaged, or names files that are not there.

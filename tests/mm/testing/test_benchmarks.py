@@ -15,6 +15,8 @@ from ovseg.cli import main
 from ovseg.datasets import BENCHMARKS
 from tests.benchmark_files import write_benchmark
 
+pytestmark = pytest.mark.slow
+
 TEST_TOOL = str(Path(mmseg.__file__).parent / ".mim" / "tools" / "test.py")
 
 

@@ -16,6 +16,8 @@ from ovseg.scenes.world import SPLITS, draw_scene
 from ovseg.scenes.write import write_scenes
 from ovseg.segmenter import load
 
+pytestmark = pytest.mark.slow
+
 SIZE = (48, 64)
 SEEDS = SPLITS["test"][:3]
 ROOT = Path(__file__).parents[3]

@@ -24,6 +24,8 @@ from ovseg.training.dinoiser import LEARNING_RATES, MILESTONE
 from ovseg.training.recipes import build_recipe
 from tests.mm.training.conftest import rows
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3] / "configs"
 DINOISER = ROOT / "clip_dinoiser" / "clip_dinoiser_tiny_scenes.py"
 PLUS = ROOT / "maskclip_plus" / "maskclip_plus_tiny_scenes.py"

@@ -20,6 +20,8 @@ from ovseg.training.recipes import build_recipe
 from tests.mm.training.conftest import rows
 from tests.mm.training.test_configs import ROOT, measured, trained
 
+pytestmark = pytest.mark.slow
+
 TINY = ROOT / "declip" / "declip_tiny_scenes.py"
 PUBLISHED = sorted((ROOT / "declip").glob("*_coco.py"))
 

@@ -20,6 +20,8 @@ from ovseg.scenes.world import draw_scene
 from ovseg.training.region_pairs import cut_stored, write_pairs
 from tests.mm.training.conftest import rows
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[3] / "configs" / "mask_adapted"
 PROMPTS, PROPOSALS = (CONFIGS / f"mask_adapted_tiny_scenes{end}.py" for end in ("", "_proposals"))
 FEW = ["train_cfg.max_iters=2", "train_dataloader.batch_size=2", "train_dataloader.num_workers=0"]

@@ -12,6 +12,8 @@ import pytest
 
 from tests.mm.training.conftest import rows
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from ovseg.mm.safe_load import read_runner_checkpoint
 from tests.mm.training.conftest import rows
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_training_leaves_weights_checkpoints_log_and_curves(train):
     status, folder = train()
