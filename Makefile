@@ -15,6 +15,7 @@ test: lint
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 wheel: .venv/ready
 	$(BIN)/uv build --wheel --python $(BIN)/python --out-dir dist

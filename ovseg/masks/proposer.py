@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ovseg.errors import InputError
+from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,7 @@ class ProposalRequest:
     @property
     def size(self) -> tuple[int, int]:
         """(h, w) of masks at test size."""
-        return tuple(self.image_tensor.shape[1:])
+        return size_of(self.image_tensor)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class VisionTower(ABC):
     """
 
     unit_content: ClassVar[bool] = False
-    visual: nn.Module
+    visual: Any
     patch_size: int
     width: int
     embed_dim: int
@@ -234,10 +234,10 @@ def parse_intermediates(
 
 def run_blocks(
     tokens: Tensor,
-    blocks: Sequence[nn.Module],
+    blocks: Iterable[nn.Module],
     wanted: dict[tuple[str, int], str],
-    run: Callable[[nn.Module, Tensor], Tensor],
-    run_with_ln2: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
+    run: Callable[[Any, Tensor], Tensor],
+    run_with_ln2: Callable[[Any, Tensor], tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run blocks one after the other and keep what is wanted.
 

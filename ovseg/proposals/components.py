@@ -123,8 +123,8 @@ class ComponentProposer(Proposer):
         if self.sharpen is not None:
             wanted = partial(maps, scores, grid, size, **merged)
             found = self.sharpen.refine(to_pixels(request.image_tensor), found, wanted)
-        cells = tuple(-(-side // clip.patch_size) for side in size)
-        return found.labels, maps(scores, grid, cells, range(prompts), **options)
+        rows, columns = (-(-side // clip.patch_size) for side in size)
+        return found.labels, maps(scores, grid, (rows, columns), range(prompts), **options)
 
 
 def connected_parts(labels: np.ndarray, min_area: float, most: int) -> np.ndarray:

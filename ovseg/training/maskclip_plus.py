@@ -7,7 +7,7 @@ the classes that nobody has labeled. Labeled pixels stay as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -102,7 +102,7 @@ def guess_of_teacher(
         scores = teacher.head(
             teacher.clip, image, grid, text_embeddings, teacher.settings.window_batch
         )
-        options = {
+        options: dict[str, Any] = {
             "score_type": teacher.head.score_type,
             "temperature": teacher.head.decode_temperature,
         }

@@ -36,7 +36,7 @@ class PositionedIndex(int):
         draw.position = position
         return draw
 
-    def __getnewargs__(self) -> tuple[int, int]:
+    def __getnewargs__(self) -> tuple[int, int]:  # type: ignore[override] # int takes one
         return int(self), self.position
 
 
@@ -68,7 +68,7 @@ class SeededDataset(Dataset):
     """
 
     def __init__(self, dataset: Mapping[str, Any] | Dataset, seed: int = 0) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+        self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.seed = seed
 
     def __getattr__(self, name: str) -> Any:
@@ -104,7 +104,7 @@ class PositionedSampler(Sampler):
         self._options = {"dataset": dataset, "seed": seed}
         self._rank, self._processes = get_dist_info()
         self._epoch = 0
-        inner = self._build()
+        inner: Any = self._build()
         self._length, self.endless = len(inner), isinstance(inner, InfiniteSampler)
         self.skip = 0
 
