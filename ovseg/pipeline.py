@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
 from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
+from ovseg.utils.shapes import size_of
 from ovseg.weights.read import hash_state
 
 __all__ = ["Pipeline", "build_pipeline", "usable_precision"]
@@ -189,7 +190,7 @@ class Pipeline:
         """
         _check_image(image_tensor)
         vocabulary = Vocabulary.parse(vocabulary)
-        out_size = tuple(out_size)
+        out_size = out_size[0], out_size[1]
         text_embeddings = self.text_embeddings(vocabulary)
         background = vocabulary.background or 0
         threshold = self.settings.threshold
@@ -213,8 +214,9 @@ class Pipeline:
             if self.refiner is None:
                 return found
             wanted = ImageMaps(scores, grid, out_size, options)
+            seen = cast("np.ndarray", image_np)  # there where a refiner is
             return self.refiner.refine(
-                image_np, found, wanted, threshold=threshold, background=background
+                seen, found, wanted, threshold=threshold, background=background
             )
 
         return self._within_memory(attempt, image_tensor, len(text_embeddings), out_size)
@@ -244,7 +246,7 @@ class Pipeline:
         """
         _check_image(image_tensor)
         vocabulary = Vocabulary.parse(vocabulary)
-        out_size = tuple(out_size)
+        out_size = out_size[0], out_size[1]
         text_embeddings = self.text_embeddings(vocabulary)
         image_np = self._image(image_tensor, out_size, image_np)
 
@@ -317,7 +319,7 @@ class Pipeline:
 
     def _estimate(self, image: Tensor, prompts: int, out_size: tuple[int, int]) -> int:
         """Bytes that one image needs at least, roughly."""
-        grid = self.settings.windows(tuple(image.shape[1:]))
+        grid = self.settings.windows(size_of(image))
         cells = len(grid) * grid.crop[0] * grid.crop[1] // self.clip.patch_size**2
         features = cells * self.clip.embed_dim * 3 + prompts * self.clip.embed_dim
         return 4 * (image.numel() + features + 2 * out_size[0] * out_size[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ovseg.errors import ConfigError
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
 from ovseg.inference.tiles import SCORE_TYPES
 from ovseg.inference.windows import WindowGrid, whole, window_batches
+from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ class Head(nn.Module, ABC):
 
     score_type: str = "logits"
     temperature: float = 100.0
-    return_intermediates: ClassVar[tuple[str, ...]] = ()
+    return_intermediates: tuple[str, ...] = ()
     wants_image: bool = False
     whole_image_scores: bool = False
 
@@ -215,9 +216,9 @@ def score_image(
     Returns:
         The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
     """
-    least = settings.crop_size if settings.mode == "slide" else (1, 1)
+    least = settings.crop if settings.mode == "slide" else (1, 1)
     image_tensor = head.resize_input(clip, image_tensor, least)
-    grid = settings.windows(tuple(image_tensor.shape[1:]))
+    grid = settings.windows(size_of(image_tensor))
     scores = head(clip, image_tensor, grid, text_embeddings, batch, vocabulary, image_np)
     return scores, whole(out_size) if head.whole_image_scores else grid
 

@@ -141,7 +141,7 @@ def maps(
             value = torch.zeros(work.tile[0] * work.tile[1], device=out.device)
             for part in chosen.split(work.prompts):
                 values = work.values(tile, part)
-                if best is not None:
+                if best is not None and best.norm is not None:
                     values = (values - best.value).exp_() / best.norm
                 value = torch.maximum(value, values.amax(0))
             place[tile.place] = value.view(work.tile)[tile.inner]
@@ -196,7 +196,7 @@ class ImageMaps:
     @property
     def softmax(self) -> bool:
         """Whether a softmax over the prompts follows."""
-        return self.options.get("score_type", "logits") == "logits"
+        return bool(self.options.get("score_type", "logits") == "logits")
 
     def __call__(self, classes: Sequence[int]) -> Tensor:
         """Return probability maps (K, H, W) float32; a class has that of its best prompt."""
@@ -208,7 +208,7 @@ class ImageMaps:
 
         They are multiplied by the temperature where a softmax follows.
         """
-        options = {
+        options: dict[str, Any] = {
             "score_type": "logits",
             "temperature": 1.0,
             "cell_alignment": "stretch",

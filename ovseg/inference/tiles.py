@@ -225,7 +225,8 @@ def _axis(
 ) -> ResizeWeights:
     cells //= len(starts)
     before, after = margins_around(crop) if cell_alignment == "around" else (0, 0)
-    window = bilinear(cells, cells * patch if cell_alignment == "exact" else before + crop + after)
+    exact = patch if cell_alignment == "exact" else None
+    window = bilinear(cells, before + crop + after if exact is None else cells * exact)
     seen = slice(before, before + crop)
     window = ResizeWeights(window.index[seen], window.weight[seen])
     return chain(bilinear(size, out), window_average(starts, window, cells, size))
