@@ -121,7 +121,10 @@ class OpenVocabHead(nn.Module):
         return merge_synonyms(scores, vocabulary.prompt_class, len(vocabulary.classes))
 
     def predict(
-        self, inputs: ClipFeatures, batch_img_metas: list[dict], test_cfg: Mapping[str, Any]
+        self,
+        inputs: ClipFeatures,
+        batch_img_metas: list[dict[str, Any]],
+        test_cfg: Mapping[str, Any],
     ) -> Tensor:
         """Score the pixels: (B, K, H, W), of the size of the images that the backbone saw."""
         scores, (height, width) = self.forward(inputs), inputs.size

@@ -95,7 +95,11 @@ class _SkipInit(TorchFunctionMode):
     """Leaves new parameters as they are: random numbers that are overwritten cost seconds."""
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if getattr(func, "__name__", "") in _RANDOM and (args or kwargs):
             return args[0] if args else (kwargs or {})["tensor"]

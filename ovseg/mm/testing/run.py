@@ -35,7 +35,7 @@ _OURS = "OpenVocabSegmentor"
 class _TestRunner(Runner):
     """A Runner that leaves the model as it is: without gradients there is nothing to exchange."""
 
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         return model.to(get_device())
 
 
