@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
 from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
+from ovseg.utils.shapes import size_of
 from ovseg.weights.read import hash_state
 
 __all__ = ["Pipeline", "build_pipeline", "usable_precision"]

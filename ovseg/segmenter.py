@@ -165,7 +165,7 @@ class Segmenter:
             classes=vocabulary.classes,
             scores=decoded.scores,
             image=image.pixels,
-            palette=palette,
+            palette=None if palette is None else tuple(palette),
             source=image.source,
             notes=image.notes,
         )

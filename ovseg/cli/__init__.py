@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ovseg import __version__
 from ovseg.errors import ConfigError, OvsegError, PromptError
@@ -99,7 +99,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_known_verb(argv)
 
 
-def _add_verb(verbs: argparse._SubParsersAction, name: str, module: ModuleType) -> None:
+def _add_verb(verbs: argparse._SubParsersAction[Any], name: str, module: ModuleType) -> None:
     verb = verbs.add_parser(
         name,
         help=module.HELP,

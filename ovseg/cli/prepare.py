@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ovseg.datasets.table import Benchmark
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_label_maps(benchmark: object, root: Path) -> int:
+def _check_label_maps(benchmark: Benchmark, root: Path) -> int:
     from ovseg.datasets.check import check
     from ovseg.datasets.pairs import missing_root
     from ovseg.utils.progress import Progress

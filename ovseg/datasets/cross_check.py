@@ -72,7 +72,7 @@ def _ids_by_name(benchmark: Benchmark) -> dict[str, int]:
 
 def _read_statements(
     read: Callable[..., Iterator[Any]], path: Path, *arguments: Mapping[str, int]
-) -> list:
+) -> list[Any]:
     try:
         return list(read(path, *arguments))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:

@@ -126,7 +126,7 @@ def list_files(folder: Path, suffix: str) -> set[str]:
 
     Hidden files are passed over.
     """
-    names = set()
+    names: set[str] = set()
     for here, _, files in os.walk(folder):
         inside = Path(here).relative_to(folder).as_posix()
         start = "" if inside == "." else f"{inside}/"

@@ -84,7 +84,9 @@ class Benchmark:
         return count in self.expected
 
 
-def _lists(name: str, *, maskclip: str = "", dinoiser: str = "mmseg", ovseg: bool = True) -> dict:
+def _lists(
+    name: str, *, maskclip: str = "", dinoiser: str = "mmseg", ovseg: bool = True
+) -> dict[str, str]:
     """Name the lists of methods that have their own; DeCLIP and Trident ask the plain one."""
     lists = {"clip_dinoiser": f"{name}_{dinoiser}"}
     if maskclip:

@@ -37,7 +37,8 @@ def boundary_mask(labels: np.ndarray, ratio: float = RATIO) -> np.ndarray:
     distance = max(1, round(ratio * math.hypot(*labels.shape)))
     kernel = np.ones((2 * distance + 1, 1), np.uint8)
     # One more than any id stands around the image, so that its edge is a border too.
-    low = high = np.pad(labels.astype(np.float32), distance, constant_values=65536)
+    low: np.ndarray = np.pad(labels.astype(np.float32), distance, constant_values=65536)
+    high = low
     for each in (kernel, kernel.T):
         low, high = cv2.erode(low, each), cv2.dilate(high, each)
     inside = slice(distance, -distance)

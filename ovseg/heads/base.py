@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
 from ovseg.inference.tiles import SCORE_TYPES, DecodeOptions
 from ovseg.inference.windows import WindowGrid, whole, window_batches
+from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     from ovseg.inference.settings import InferenceSettings
@@ -45,7 +46,7 @@ class Head(nn.Module, ABC):
 
     score_type: str = "logits"
     temperature: float = 100.0
-    return_intermediates: ClassVar[tuple[str, ...]] = ()
+    return_intermediates: tuple[str, ...] = ()
     wants_image: bool = False
     whole_image_scores: bool = False
 

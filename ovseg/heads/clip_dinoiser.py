@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +29,14 @@ from ovseg.inference.windows import window_batches
 from ovseg.models.image_encoder import to_map
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import register_head
+from ovseg.utils.shapes import size_of
 from ovseg.weights.load import load_strict
 from ovseg.weights.read import read_state_dict
 from ovseg.weights.sources import local_file
 
 if TYPE_CHECKING:
     from ovseg.models.clip import ClipEncoder
+    from ovseg.models.found import FoundEncoder
     from ovseg.models.image_encoder import BackboneTokens
 
 __all__ = ["HEAD_KEYS", "MODES", "ClipDinoiser", "is_head_file"]
@@ -113,6 +115,8 @@ class ClipDinoiser(WindowHead):
         self.dino = dino
         self.found = found
         self.temperature = temperature
+        inner = mode == "trained" and feats_idx != "final"
+        self.return_intermediates = (f"ln_2@{feats_idx}",) if inner else ()
         if mode == "trained":
             self._add_convolutions()
         else:
@@ -137,15 +141,9 @@ class ClipDinoiser(WindowHead):
         from ovseg.models.dino import build_dino
         from ovseg.models.found import build_found
 
-        self.dino_tower = build_dino(**self.dino)
+        self.dino_tower = build_dino(**(self.dino or {}))
         self.found_tower = None if self.found is None else build_found(**self.found)
         self.requires_grad_(False)
-
-    @property
-    def return_intermediates(self) -> tuple[str, ...]:
-        """Inner tokens that the convolutions read."""
-        inner = self.mode == "trained" and self.feats_idx != "final"
-        return (f"ln_2@{self.feats_idx}",) if inner else ()
 
     def check(self, clip: ClipEncoder) -> None:
         """Refuse an encoder of another width than the convolutions have.
@@ -219,13 +217,16 @@ class ClipDinoiser(WindowHead):
             alike = self.obj_proj(inner)
             seen = self.background_logits(inner) > 0 if foreground else None
         else:
-            images = _full_patches(backbone_tokens.images.to(features.device), clip.patch_size)
+            images = _full_patches(
+                cast("Tensor", backbone_tokens.images).to(features.device), clip.patch_size
+            )
             alike = self.dino_tower(images, self.feats_type)
             seen = None
             if foreground:
-                seen = self.found_tower.foreground(images, tuple(alike.shape[2:])) > 0.5
+                found = cast("FoundEncoder", self.found_tower)  # else nothing is cleaned
+                seen = found.foreground(images, size_of(alike)) > 0.5
         correlations = cut_below(affinity(alike), self.gamma)
-        return affinity_pool(features, correlations, tuple(alike.shape[2:])), seen
+        return affinity_pool(features, correlations, size_of(alike)), seen
 
     def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return pooled features (B, E, h, w)."""
@@ -242,7 +243,7 @@ class ClipDinoiser(WindowHead):
         clean = self.cleans_background(vocabulary)
         features, seen = self.pooled_features(clip, backbone_tokens, clean)
         probs = (self.temperature * cosines(features, text_embeddings)).softmax(1)
-        if not clean:
+        if not clean or vocabulary is None or seen is None:
             return probs
         doubtful = (probs.amax(1, keepdim=True) < self.delta) & ~seen
         certain = _background_prompts(vocabulary, text_embeddings.device).view(1, -1, 1, 1)
@@ -260,9 +261,9 @@ class ClipDinoiser(WindowHead):
         features = join_windows(torch.cat([pooled for pooled, _ in looks]), grid)
         patch = clip.patch_size if self.mode == "trained" else self.dino_tower.patch_size
         scores = CosineScores(features, text_embeddings, softmax=self.temperature, patch=patch)
-        if not clean:
+        if not clean or vocabulary is None:
             return scores
-        seen = join_windows(torch.cat([seen for _, seen in looks]), grid)[0]
+        seen = join_windows(torch.cat([cast("Tensor", seen) for _, seen in looks]), grid)[0]
         doubtful = (best_scores(scores) < self.delta) & ~seen
         return BackgroundOverriddenScores(
             scores, doubtful, _background_prompts(vocabulary, text_embeddings.device)
@@ -292,7 +293,9 @@ def _full_patches(images: Tensor, patch: int) -> Tensor:
 
 def _background_prompts(vocabulary: Vocabulary, device: torch.device) -> Tensor:
     """(Q) bool: the prompts of the background class, all synonyms alike."""
-    return torch.tensor(vocabulary.prompt_class, device=device) == vocabulary.background
+    return torch.tensor(vocabulary.prompt_class, device=device) == cast(
+        "int", vocabulary.background
+    )
 
 
 def _check_options(

@@ -33,6 +33,7 @@ from ovseg.masks.mask_prompts import check_prompts, class_features, read_prompts
 from ovseg.masks.proposer import MaskProposals
 from ovseg.registry import PROPOSERS, register_head
 from ovseg.utils.plain_data import build
+from ovseg.utils.shapes import size_of
 from ovseg.weights.read import read_state_dict
 from ovseg.weights.rename_ovseg import place
 
@@ -118,8 +119,9 @@ class MaskAdaptedClip(Head):
         self.matting = matting
         self.temperature = temperature
         self.source = build(proposer, PROPOSERS, "decode_head.proposer")
-        read = prompts and pretrained is not None
-        self.mask_embedding = nn.Parameter(read_prompts(pretrained)) if read else None
+        self.mask_embedding: nn.Parameter | None = None
+        if prompts and pretrained is not None:
+            self.mask_embedding = nn.Parameter(read_prompts(pretrained))
 
     @classmethod
     def route_weights(cls, spec: dict[str, Any], path: Path) -> None:
@@ -170,7 +172,7 @@ class MaskAdaptedClip(Head):
         if not len(prob):
             return image.new_zeros(0, clip.embed_dim)
         hard = binarize(prob, self.mask_threshold)
-        boxes = expand_boxes(mask_boxes(hard), self.expand, tuple(image.shape[1:]))
+        boxes = expand_boxes(mask_boxes(hard), self.expand, size_of(image))
         keep = prob if self.matting else hard
         firsts, place = distinct_regions(keep, boxes)
         fill = clip.mean if self.fill == "mean" else torch.zeros_like(clip.mean)

@@ -54,7 +54,7 @@ def fuse(proposed: Tensor | None, seen: Tensor, valid: Tensor, weight: float) ->
     alone = proposed is None or weight == 0
     scores = seen.new_full((len(valid), seen.shape[1]), 0.0 if alone else 1.0)
     scores[valid] = seen
-    return scores if alone else proposed ** (1 - weight) * scores**weight
+    return scores if proposed is None or alone else proposed ** (1 - weight) * scores**weight
 
 
 def best_masks(scores: Tensor, owners: Sequence[int]) -> Tensor:

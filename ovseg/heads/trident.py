@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -24,9 +24,10 @@ from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, ScoreGrid, join_windows
 from ovseg.inference.windows import WindowGrid, window_batches
 from ovseg.models.dino import build_dino
-from ovseg.models.sam import build_sam, stretch
+from ovseg.models.sam import SamEncoder, build_sam, stretch
 from ovseg.models.sam_features import SamFeatures
 from ovseg.registry import register_head
+from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,16 +116,8 @@ class Trident(Head):
         self.dino_tower = build_dino(**dino)
         self.sam_tower = None if sam is None else build_sam(**sam)
         self.requires_grad_(False)
-
-    @property
-    def whole_image_scores(self) -> bool:
-        """Whether the features lie on one canvas."""
-        return self.merge == "features"
-
-    @property
-    def wants_image(self) -> bool:
-        """SAM looks at the image at its own size."""
-        return self.sam_tower is not None
+        self.whole_image_scores = merge == "features"  # then they lie on one canvas
+        self.wants_image = sam is not None  # SAM looks at it at its own size
 
     def to_precision(self, precision: str) -> Trident:
         """Cast DINO and SAM's image encoder, in place."""
@@ -135,8 +128,8 @@ class Trident(Head):
 
     def resize_input(self, clip: ClipEncoder, image: Tensor, least: tuple[int, int]) -> Tensor:
         """Stretch an image to whole patches and at least one window."""
-        size = fitted_size(tuple(image.shape[1:]), clip.patch_size, least)
-        if size == tuple(image.shape[1:]):
+        size = fitted_size(size_of(image), clip.patch_size, least)
+        if size == size_of(image):
             return image
         return functional.interpolate(image[None], size, mode="bilinear")[0]
 
@@ -162,7 +155,7 @@ class Trident(Head):
         Returns:
             (B, D, h, w) float32, before CLIP's final norm.
         """
-        backbone_tokens, grid = clip.run_backbone(windows), tuple(seen.shape[2:])
+        backbone_tokens, grid = clip.run_backbone(windows), size_of(seen)
         attention = proxy_attention(seen, mean, self.beta, self.gamma)
         mixed = clip.tower.attend_with(
             backbone_tokens, through_grid(attention, grid, backbone_tokens.grid)
@@ -176,13 +169,13 @@ class Trident(Head):
             image: (H, W, 3) uint8 RGB.
             patch: CLIP's patch, to whose multiples the sides are stretched.
         """
-        full = self.sam_grid == "full"
+        full, tower = self.sam_grid == "full", cast("SamEncoder", self.sam_tower)
         if self.sam_tiles == 1:
-            return [self.sam_tower.encode(image, patch, full_patches=full)]
+            return [tower.encode(image, patch, full_patches=full)]
         image = stretch(image, patch)
         edges = pairwise(_edges(image.shape[1], self.sam_tiles))
         tiles = (image[:, left:right] for left, right in edges)
-        return [self.sam_tower.encode(tile, full_patches=full) for tile in tiles]
+        return [tower.encode(tile, full_patches=full) for tile in tiles]
 
     def aggregate(self, canvas: Tensor, sam_features: list[SamFeatures]) -> Tensor:
         """Mix features across the image by SAM.

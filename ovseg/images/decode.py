@@ -169,7 +169,8 @@ def _deep_png(data: bytes) -> np.ndarray:
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation that is still to be applied; a broken EXIF block counts as none."""
     try:
-        return image.getexif().get(_ORIENTATION, 1)
+        number: int = image.getexif().get(_ORIENTATION, 1)
+        return number
     except Exception:
         return 1
 

@@ -79,7 +79,8 @@ def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     scaled = np.clip(values, low, high).astype(wide)
     scaled -= low
     scaled *= 255.0 / (high - low)
-    return (scaled + 0.5).astype(np.uint8)
+    found: np.ndarray = (scaled + 0.5).astype(np.uint8)
+    return found
 
 
 def _require_finite(values: np.ndarray, where: str) -> None:

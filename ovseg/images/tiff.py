@@ -139,7 +139,7 @@ def _read_bands(data: bytes, tags: Tags, chosen: tuple[int, ...] | None) -> np.n
 def _decode(data: bytes, tags: Tags, bands: int, plane: int = 0) -> np.ndarray:
     """`bands` interleaved samples a pixel, decoded as a gray image `bands` times as wide."""
     (kind, bits), width = _sample_kinds(tags)[0], tags[Tag.ImageWidth]
-    gray = {
+    gray: dict[int, Sequence[int]] = {
         Tag.ImageWidth: (width * bands,),
         Tag.ImageLength: (tags[Tag.ImageLength],),
         Tag.BitsPerSample: (bits,),

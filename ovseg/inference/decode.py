@@ -121,7 +121,7 @@ def maps(
             value = torch.zeros(work.tile[0] * work.tile[1], device=out.device)
             for part in chosen.split(work.prompts):
                 values = work.values(tile, part)
-                if best is not None:
+                if best is not None and best.norm is not None:
                     values = (values - best.value).exp_() / best.norm
                 value = torch.maximum(value, values.amax(0))
             place[tile.place] = value.view(work.tile)[tile.inner]

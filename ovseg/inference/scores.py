@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ovseg.errors import InputError
 from ovseg.inference.windows import WindowGrid
+from ovseg.utils.shapes import size_of
 
 __all__ = [
     "BackgroundOverriddenScores",
@@ -88,7 +89,7 @@ class DenseScores(ScoreGrid):
     def __init__(self, values: Tensor, patch: int | None = None) -> None:
         self.values = values
         self.prompts = len(values)
-        self.shape = tuple(values.shape[1:])
+        self.shape = size_of(values)
         self.device = values.device
         self.patch = patch
 
@@ -118,6 +119,8 @@ class CosineScores(ScoreGrid):
         patch: see `ScoreGrid`.
     """
 
+    _norm: Tensor | None
+
     def __init__(
         self,
         features: Tensor,
@@ -141,7 +144,7 @@ class CosineScores(ScoreGrid):
     ) -> None:
         self._text, self._softmax, self._norm = text_embeddings, softmax, None
         self._unit = cells
-        self.shape = tuple(cells.shape[:2])
+        self.shape = cells.shape[0], cells.shape[1]
         self.device = cells.device
         self.patch = patch
         flat = cells.flatten(0, 1)
@@ -155,9 +158,9 @@ class CosineScores(ScoreGrid):
             count = len(prompts)
             text = functional.pad(self._text[prompts], (0, 0, 0, -count % _ROWS))
         scores = (text @ self._cells)[:count, : self.shape[0] * self.shape[1]]
-        return (scores if self._softmax is None else scores * self._softmax).unflatten(
-            1, self.shape
-        )
+        scores = scores if self._softmax is None else scores * self._softmax
+        logits: Tensor = scores.unflatten(1, self.shape)
+        return logits
 
     def scores_of(self, prompts: slice | Tensor) -> Tensor:
         """Return the scores of some prompts."""
@@ -229,13 +232,14 @@ class MaskScores(ScoreGrid):
         self.masks = masks
         self.weights = weights
         self.prompts = weights.shape[1]
-        self.shape = tuple(masks.shape[1:])
+        self.shape = size_of(masks)
         self.device = weights.device
 
     def scores_of(self, prompts: slice | Tensor) -> Tensor:
         """Return the scores of some prompts."""
         rows = self.weights[:, prompts].T @ self.masks.flatten(1).to(self.weights)
-        return rows.unflatten(1, self.shape)
+        scores: Tensor = rows.unflatten(1, self.shape)
+        return scores
 
     def crop(self, rows: Tensor, columns: Tensor) -> MaskScores:
         """Return the scores of the given rows and columns of cells only."""

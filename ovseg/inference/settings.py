@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from ovseg.errors import ConfigError
 from ovseg.inference.decode import check_threshold
@@ -70,7 +70,7 @@ class InferenceSettings:
             raise ConfigError(f"threshold {self.threshold!r}", where="test_cfg.threshold")
         check_threshold(self.threshold)
         if self.mode == "slide":
-            slide(self.crop_size, self.crop_size, self.stride)
+            slide(self.crop, self.crop, self.step)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any] | None) -> InferenceSettings:
@@ -89,14 +89,25 @@ class InferenceSettings:
             ConfigError: it has to be rounded, but `strict` is set.
         """
         whole = self.mode == "whole" or self.cell_alignment == "around"
-        if whole or not any(side % patch for side in self.crop_size):
+        if whole or not any(side % patch for side in self.crop):
             return self
-        crop = tuple(side + -side % patch for side in self.crop_size)
+        height, width = (side + -side % patch for side in self.crop)
+        crop = height, width
         what = f"crop_size {self.crop_size} is no multiple of the patch of {patch} pixels"
         if strict:
             raise ConfigError(what, where="test_cfg.crop_size", fix=f"use {crop}")
         warnings.warn(f"{what}: {crop} is used", stacklevel=2)
         return replace(self, crop_size=crop)
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """(height, width) of a window."""
+        return cast("tuple[int, int]", self.crop_size)
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """Distance of windows (down, across)."""
+        return cast("tuple[int, int]", self.stride)
 
     def network_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the size (H', W') at which the network sees an image of size (H, W)."""
@@ -104,7 +115,7 @@ class InferenceSettings:
 
     def windows(self, size: tuple[int, int]) -> WindowGrid:
         """Lay the windows over a network image of size (H', W')."""
-        return slide(size, self.crop_size, self.stride) if self.mode == "slide" else whole(size)
+        return slide(size, self.crop, self.step) if self.mode == "slide" else whole(size)
 
 
 def _check_length(name: str, value: object) -> None:

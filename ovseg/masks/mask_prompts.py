@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.errors import CheckpointError, ConfigError, InputError
+from ovseg.models.image_encoder import VisionTower
 from ovseg.models.last_block import join_heads, split_heads
 from ovseg.models.vit import VitBlock, VitTower
 from ovseg.weights.read import read_state_dict
@@ -34,7 +35,7 @@ PROMPT_KEY = PROMPTS.removeprefix("visual.")
 _SPREAD = 0.02
 
 
-def region_side(tower: VitTower) -> int:
+def region_side(tower: VisionTower) -> int:
     """Pixels of a side of the images that a tower was trained on.
 
     Raises:
@@ -49,7 +50,7 @@ def region_side(tower: VitTower) -> int:
     return tower.native_grid[0] * tower.patch_size
 
 
-def new_prompts(tower: VitTower, depth: int = 3, *, shared: bool = False) -> Tensor:
+def new_prompts(tower: VisionTower, depth: int = 3, *, shared: bool = False) -> Tensor:
     """Return untrained prompts (depth, L, D), normal with standard deviation 0.02.
 
     Args:
@@ -85,7 +86,7 @@ def read_prompts(pretrained: str | Path) -> Tensor:
     return prompts.float()
 
 
-def check_prompts(prompts: Tensor | None, tower: VitTower, where: str | None = None) -> Tensor:
+def check_prompts(prompts: Tensor | None, tower: VisionTower, where: str | None = None) -> Tensor:
     """Return prompts that fit a tower.
 
     Raises:
@@ -110,7 +111,7 @@ def check_prompts(prompts: Tensor | None, tower: VitTower, where: str | None = N
 
 
 def class_features(
-    tower: VitTower, images: Tensor, keep: Tensor | None = None, prompts: Tensor | None = None
+    tower: VisionTower, images: Tensor, keep: Tensor | None = None, prompts: Tensor | None = None
 ) -> Tensor:
     """Embed images by the class token, with prompts in place of blank patches.
 
@@ -149,7 +150,7 @@ def class_features(
     blocks = visual.transformer.resblocks
     for number, block in enumerate(blocks[:-1], start=1):
         tokens = block(tokens)
-        if hide is not None and number < len(prompts):
+        if hide is not None and number < len(hide.prompts):
             tokens = torch.cat([tokens[:, :1], hide(tokens[:, 1:], number)], 1)
     normed = visual.ln_post(_class_token(VitBlock(blocks[-1]), tokens))
     return (normed if visual.proj is None else normed @ visual.proj).float()
@@ -175,7 +176,7 @@ def _class_token(block: VitBlock, tokens: Tensor) -> Tensor:
     return block.forward_residual_mlp(tokens[:, :1], block.out(join_heads(mixed)))[:, 0]
 
 
-def _check_images(tower: VitTower, images: Tensor) -> None:
+def _check_images(tower: VisionTower, images: Tensor) -> None:
     side = region_side(tower)
     if images.ndim != 4 or tuple(images.shape[1:]) != (3, side, side):
         raise InputError(
@@ -183,7 +184,7 @@ def _check_images(tower: VitTower, images: Tensor) -> None:
         )
 
 
-def _check_flags(tower: VitTower, images: Tensor, keep: Tensor | None) -> Tensor:
+def _check_flags(tower: VisionTower, images: Tensor, keep: Tensor | None) -> Tensor:
     expected = (len(images), tower.native_grid[0] * tower.native_grid[1])
     if keep is None or tuple(keep.shape) != expected:
         shape = None if keep is None else tuple(keep.shape)

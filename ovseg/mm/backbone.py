@@ -14,6 +14,7 @@ from ovseg.errors import ConfigError
 from ovseg.mm.checkpoints import keep_hash_true, require_whole
 from ovseg.models.clip import ClipEncoder, build_clip
 from ovseg.models.image_encoder import BackboneTokens
+from ovseg.utils.shapes import size_of
 
 __all__ = ["ClipBackbone", "ClipFeatures", "ClipTokenBackbone"]
 
@@ -83,7 +84,7 @@ class ClipBackbone(nn.Module):
             )
         refuse_normalized(inputs)
         backbone_tokens = self.clip.run_backbone(inputs / 255, self.return_intermediates)
-        return ClipFeatures(backbone_tokens, self.clip, tuple(inputs.shape[-2:]))
+        return ClipFeatures(backbone_tokens, self.clip, size_of(inputs))
 
 
 @MODELS.register_module()

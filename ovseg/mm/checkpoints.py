@@ -32,7 +32,7 @@ from mmengine.runner.checkpoint import (
 from torch import Tensor, nn
 
 from ovseg.errors import CheckpointError
-from ovseg.heads import MaskAdaptedClip
+from ovseg.heads.mask_adapted import MaskAdaptedClip
 from ovseg.mm.safe_load import read_runner_checkpoint
 from ovseg.models.clip import ClipEncoder
 from ovseg.models.position_embedding import fit_positions
@@ -272,7 +272,7 @@ def refuse_left_over(state: Mapping[str, Tensor], parts: Iterable[str], prefix: 
 def keep_hash_true(clip: ClipEncoder) -> None:
     """Let an encoder's `weights_hash` follow its weights, because text banks are cached by it."""
 
-    def compare(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    def compare(module: ClipEncoder, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
         own = module.model.state_dict()
         given = {name: state.get(f"{prefix}model.{name}") for name in own}
         if any(_differs(own[name], tensor) for name, tensor in given.items()):

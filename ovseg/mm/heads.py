@@ -6,14 +6,14 @@ One class for all heads of a kind; `ovseg.mm.registered` derives those that conf
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ovseg.errors import ConfigError, PromptError
-from ovseg.heads.base import Head
+from ovseg.heads.base import Head, WindowHead
 from ovseg.mm.backbone import ClipFeatures
 from ovseg.mm.checkpoints import require_whole
 from ovseg.models.clip import ClipEncoder
@@ -113,7 +113,7 @@ class OpenVocabHead(nn.Module):
         vocabulary = self._classes()
         text_embeddings = self.text_embeddings(inputs.clip).to(inputs.backbone_tokens.tokens.device)
         self.core.check(inputs.clip)
-        scores = self.core.patch_scores(
+        scores = cast("WindowHead", self.core).patch_scores(
             inputs.clip, inputs.backbone_tokens, text_embeddings, vocabulary
         )
         if self.core.score_type == "logits":
@@ -121,7 +121,10 @@ class OpenVocabHead(nn.Module):
         return merge_synonyms(scores, vocabulary.prompt_class, len(vocabulary.classes))
 
     def predict(
-        self, inputs: ClipFeatures, batch_img_metas: list[dict], test_cfg: Mapping[str, Any]
+        self,
+        inputs: ClipFeatures,
+        batch_img_metas: list[dict[str, Any]],
+        test_cfg: Mapping[str, Any],
     ) -> Tensor:
         """Score the pixels: (B, K, H, W), of the size of the images that the backbone saw."""
         scores, (height, width) = self.forward(inputs), inputs.size

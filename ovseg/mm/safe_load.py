@@ -48,8 +48,12 @@ class _History(Unfinished):
         state = self.state or {}
         log, count = state.get("_log_history"), state.get("_count_history")
         longest = state.get("max_length")
-        arrays = isinstance(log, np.ndarray) and isinstance(count, np.ndarray)
-        if not arrays or log.ndim != 1 or log.shape != count.shape:
+        if (
+            not isinstance(log, np.ndarray)
+            or not isinstance(count, np.ndarray)
+            or log.ndim != 1
+            or log.shape != count.shape
+        ):
             raise PickleError("a history without its numbers")
         if type(longest) is not int or not len(log) <= longest <= _LONGEST:
             raise PickleError("a history of an impossible length")

@@ -221,7 +221,7 @@ class OpenVocabSegmentor(BaseSegmentor):
         """Run all blocks but the last on images (N, 3, H, W), RGB from 0 to 255."""
         return self.backbone(inputs)
 
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Score the pixels (N, K, H, W) of images as one window each."""
         return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, None)
 

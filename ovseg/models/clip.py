@@ -20,6 +20,7 @@ from ovseg.models.image_encoder import BackboneTokens, Dense, VisionTower, dtype
 from ovseg.models.model_config import build_model, read_model_config, resolve_normalization
 from ovseg.models.text_encoder import TextTower
 from ovseg.utils.padding import margins_around
+from ovseg.utils.shapes import size_of
 from ovseg.weights.load import TOWERS
 from ovseg.weights.read import hash_state, is_torchscript, sha256
 from ovseg.weights.sources import find_weights
@@ -44,9 +45,13 @@ class ClipEncoder(nn.Module):
         weights_hash: SHA-256 of the weights.
     """
 
+    model: Any
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         *,
         text_cfg: Mapping[str, Any],
         name: str = "custom",
@@ -135,7 +140,7 @@ class ClipEncoder(nn.Module):
             raise InputError(
                 f"images of shape {tuple(images.shape)}", expected="(B, 3, H, W), not empty"
             )
-        margin = self.margins(tuple(images.shape[-2:]))
+        margin = self.margins(size_of(images))
         images = images.to(self.mean)
         if self.pad_mode == "before":
             images = functional.pad(images, margin)
@@ -252,8 +257,9 @@ def build_clip(
         raise ConfigError(f"towers {towers!r}", where="towers", expected=", ".join(TOWERS))
     config = read_model_config(model)
     source = find_weights(pretrained, config.name) if pretrained is not None else None
-    vision_act, text_quick = pick_activation(act_layer, config, source and source.quick_gelu)
-    path = source and source.local()
+    quick = source.quick_gelu if source else None
+    vision_act, text_quick = pick_activation(act_layer, config, quick)
+    path = source.local() if source else None
     if path is not None and is_torchscript(path):
         vision_act, text_quick = pick_activation(act_layer, config, True)
     whole = path is not None and towers == "both"

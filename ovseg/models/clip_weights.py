@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -74,7 +75,7 @@ def _read_renamed(clip: nn.Module, path: Path, check_finite: bool) -> dict[str, 
 
 
 def _load(
-    clip: nn.Module, state: dict[str, Tensor], path: Path, name: str, rule: str, towers: str
+    clip: Any, state: dict[str, Tensor], path: Path, name: str, rule: str, towers: str
 ) -> None:
     tower = tower_for(clip.visual, rule)
     fit_positions(state, tower.position_key, tower.native_grid, tower.position_prefix, rule, path)

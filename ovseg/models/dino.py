@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -47,6 +47,9 @@ class DinoEncoder(nn.Module):
         mean: (3, 1, 1) mean of RGB in [0, 1]; `std` likewise.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         model: VisionTransformer,
@@ -79,12 +82,14 @@ class DinoEncoder(nn.Module):
     @property
     def heads(self) -> int:
         """Attention heads of the last block; they lie one after the other in q, k and v."""
-        return self.model.blocks[-1].attn.num_heads
+        last: Any = self.model.blocks[-1]
+        return last.attn.num_heads
 
     @property
     def native_grid(self) -> tuple[int, int]:
         """Trained (rows, columns)."""
-        return tuple(self.model.patch_embed.grid_size)
+        rows, columns = self.model.patch_embed.grid_size
+        return rows, columns
 
     def to_precision(self, precision: str) -> DinoEncoder:
         """Cast the network to "fp32", "bf16" or "fp16", in place; features stay float32."""
@@ -118,8 +123,8 @@ class DinoEncoder(nn.Module):
         grid = images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size
         patches = model.patch_embed.proj(images.to(dtype_of(model))).flatten(2).transpose(1, 2)
         patches = model.patch_embed.norm(patches)
-        front = [model.cls_token, model.reg_token]
-        front = [token.expand(len(patches), -1, -1) for token in front if token is not None]
+        prefix = [model.cls_token, model.reg_token]
+        front = [token.expand(len(patches), -1, -1) for token in prefix if token is not None]
         table = self._positions(grid)
         if model.no_embed_class:
             tokens = torch.cat([*front, patches + table], dim=1)
@@ -131,8 +136,9 @@ class DinoEncoder(nn.Module):
         return BackboneTokens(tokens, grid)
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
+        table = cast("Tensor", self.model.pos_embed)  # build_vit refuses a network without
         return resize_positions(
-            self.model.pos_embed[0],
+            table[0],
             grid,
             self.position_rule,
             native=self.native_grid,
@@ -156,7 +162,8 @@ class DinoEncoder(nn.Module):
         """
         if part not in PARTS:
             raise ConfigError(f"unknown part {part!r}", expected=", ".join(PARTS))
-        last, prefix = self.model.blocks[-1], self.model.num_prefix_tokens
+        last: Any = self.model.blocks[-1]
+        prefix = self.model.num_prefix_tokens
         if part == "out":
             found = self.model.norm(last(backbone_tokens.tokens))[:, prefix:]
         else:
@@ -231,7 +238,8 @@ def build_vit(model: str | Path | Mapping[str, Any]) -> tuple[VisionTransformer,
         CheckpointError: no such asset.
     """
     if isinstance(model, Mapping):
-        vit, name = _from_arguments("custom", model), "custom"
+        vit: Any = _from_arguments("custom", model)
+        name = "custom"
     elif str(model).startswith("asset:") or Path(model).suffix == ".json":
         path = json_path(model)
         vit, name = _from_arguments(path.stem, read_json(path)), path.stem
@@ -301,7 +309,7 @@ def find_dino_weights(pretrained: str | Path, name: str) -> Weights:
     tagged = f"{name}.{pretrained}"
     known = timm.list_pretrained(f"{name}.*")
     if tagged in known:
-        cfg = timm.get_pretrained_cfg(tagged)
+        cfg: Any = timm.get_pretrained_cfg(tagged)
         return Weights(hub=cfg.hf_hub_id, files=TIMM_FILES, url=cfg.url)
     source = find_file(pretrained)
     if source is None:

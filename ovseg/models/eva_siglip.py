@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from open_clip.timm_model import TimmModel
 from timm.layers import AttentionPoolLatent, build_rotary_pos_embed
-from timm.models.eva import Eva, EvaAttention, EvaBlock
+from timm.models.eva import Eva, EvaAttention
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +26,7 @@ from ovseg.models.position_embedding import resize_positions
 class EvaLastBlock:
     """`LastBlock` over an EVA block: rotary positions, inner norm, gated MLP."""
 
-    def __init__(self, block: EvaBlock, rope: nn.Module | None) -> None:
+    def __init__(self, block: Any, rope: Any) -> None:
         self.block = block
         self.rope = rope
         self.heads = block.attn.num_heads
@@ -110,6 +111,7 @@ class EvaTower(VisionTower):
     """EVA02-CLIP: class token, learned and rotary positions, a linear head with bias."""
 
     visual: TimmModel
+    last: EvaLastBlock
     position_key = "visual.trunk.pos_embed"
 
     def __init__(self, visual: TimmModel, position_rule: str = "size") -> None:
@@ -257,7 +259,8 @@ def _apart(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_eva(trunk: Eva) -> None:
-    attn = trunk.blocks[-1].attn
+    last: Any = trunk.blocks[-1]
+    attn = last.attn
     plain = isinstance(attn, EvaAttention) and attn.gate is None
     plain = plain and isinstance(attn.q_norm, nn.Identity)
     if not plain or getattr(trunk, "rope_mixed", False) or trunk.attn_pool is not None:

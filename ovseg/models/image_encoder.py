@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class VisionTower(ABC):
     """
 
     unit_content: ClassVar[bool] = False
-    visual: nn.Module
+    visual: Any
     patch_size: int
     width: int
     embed_dim: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from ovseg.models.maskformer_head import MaskFormerHead, Queries, proposal_logit
 from ovseg.weights.load import load_strict
 from ovseg.weights.read import read_state_dict
 from ovseg.weights.sources import local_file
+
+if TYPE_CHECKING:
+    from ovseg.models.maskformer_backbones import Backbone
 
 __all__ = [
     "STRIDE",
@@ -42,7 +45,10 @@ class MaskFormer(nn.Module):
         no_object: (1, embed_dim) learned row that stands for "no object".
     """
 
-    def __init__(self, backbone: nn.Module, embed_dim: int, **head: Any) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, embed_dim: int, **head: Any) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = MaskFormerHead(backbone.channels, embed_dim, **head)
@@ -79,7 +85,7 @@ def pad_to_stride(maps: Tensor, value: float = 0.0) -> Tensor:
     return functional.pad(maps, (0, -width % STRIDE, 0, -height % STRIDE), value=value)
 
 
-def to_maskformer(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+def to_maskformer(state: Mapping[str, Tensor], backbone: Backbone) -> dict[str, Tensor]:
     """Take the proposal network out of a released whole model, in the names of `MaskFormer`.
 
     Left out are CLIP and the constants beside it. Weights that have the names already stay as they
@@ -107,7 +113,7 @@ def to_maskformer(state: Mapping[str, Tensor], backbone: nn.Module) -> dict[str,
     return found
 
 
-def load_backbone(backbone: nn.Module, pretrained: str | Path) -> None:
+def load_backbone(backbone: Backbone, pretrained: str | Path) -> None:
     """Give a backbone the weights of a classifier, in place; norms of its outputs stay new.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 from torch import Tensor, nn
@@ -16,7 +17,22 @@ from torchvision.models.swin_transformer import SwinTransformer
 __all__ = ["BACKBONES", "ResNetFeatures", "SwinFeatures"]
 
 
-class SwinFeatures(nn.Module):
+class Backbone(nn.Module):
+    """Images (B, 3, H, W) to four maps at strides 4, 8, 16 and 32.
+
+    Attributes:
+        channels: of the four maps.
+    """
+
+    channels: tuple[int, ...]
+
+    @staticmethod
+    def rename(key: str) -> str:
+        """Name of one of the maker's keys here."""
+        raise NotImplementedError
+
+
+class SwinFeatures(Backbone):
     """Swin Transformer with a norm on every output (Liu et al., ICCV 2021).
 
     Defaults are those of Swin-B with windows of 12. Where a map is not larger than a window the
@@ -86,7 +102,7 @@ class SwinFeatures(nn.Module):
         )
 
 
-class ResNetFeatures(nn.Module):
+class ResNetFeatures(Backbone):
     """ResNet with DeepLab's stem of three convolutions (R101c).
 
     The last stage keeps stride 32; its blocks are dilated by 1, 2 and 4.
@@ -112,16 +128,18 @@ class ResNetFeatures(nn.Module):
     ) -> None:
         super().__init__()
         sizes = {"layers": layers, "channels": widths}
-        self.trunk = timm.create_model(
+        given: dict[str, Any] = {k: tuple(size) for k, size in sizes.items() if size is not None}
+        trunk: Any = timm.create_model(
             name,
             stem_type="deep",
             stem_width=stem,
             features_only=True,
             out_indices=(1, 2, 3, 4),
-            **{key: tuple(size) for key, size in sizes.items() if size is not None},
+            **given,
         )
-        self.channels = tuple(self.trunk.feature_info.channels())
-        for block, dilation in zip(self.trunk.layer4, dilations, strict=False):
+        self.trunk = trunk
+        self.channels = tuple(trunk.feature_info.channels())
+        for block, dilation in zip(trunk.layer4, dilations, strict=False):
             block.conv2.dilation = block.conv2.padding = (dilation, dilation)
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -146,7 +164,7 @@ class ResNetFeatures(nn.Module):
         return "trunk." + re.sub(r"conv(\d)\.norm", r"bn\1", key)
 
 
-BACKBONES: dict[str, type[SwinFeatures] | type[ResNetFeatures]] = {
+BACKBONES: dict[str, type[Backbone]] = {
     "SwinFeatures": SwinFeatures,
     "ResNetFeatures": ResNetFeatures,
 }

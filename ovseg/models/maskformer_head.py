@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,10 +85,10 @@ class MaskFormerHead(nn.Module):
 
     def decode(self, coarse: Tensor, pixels: Tensor) -> list[Queries]:
         """Decode the coarsest map (B, C, h, w) by the pixel decoder's (B, width, h', w')."""
-        predictor = self.predictor
+        predictor, class_embed = self.predictor, self.predictor.get_submodule("class_embed")
         return [
             Queries(
-                predictor.class_embed(tokens),
+                class_embed(tokens),
                 torch.einsum("bqc,bchw->bqhw", predictor.mask_embed(tokens), pixels),
             )
             for tokens in predictor(coarse)
@@ -129,7 +129,7 @@ class PixelDecoder(nn.Module):
         self.add_module(f"layer_{self.levels}", last)
         self.mask_features = nn.Conv2d(width, width, 3, padding=1)
         nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
-        nn.init.zeros_(self.mask_features.bias)
+        nn.init.zeros_(cast("Tensor", self.mask_features.bias))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Four maps, finest first, to (B, width, h, w) of the finest one's size."""
@@ -157,7 +157,8 @@ class QueryDecoder(nn.Module):
         super().__init__()
         self.input_proj = nn.Conv2d(in_channels, width, 1)
         self.query_embed = nn.Embedding(queries, width)
-        self.transformer = nn.Module()
+        # Nested as in the checkpoints.
+        self.transformer: Any = nn.Module()
         self.transformer.decoder = nn.Module()
         self.transformer.decoder.layers = nn.ModuleList(
             DecoderLayer(width, heads, feedforward, dropout) for _ in range(layers)

@@ -189,7 +189,8 @@ def long_side_size(size: tuple[int, int], side: int, multiple: int = 1) -> tuple
         (720, 1024)
     """
     scale = side / max(size) / multiple
-    return tuple(max(int(length * scale + 0.5), 1) * multiple for length in size)
+    height, width = (max(int(length * scale + 0.5), 1) * multiple for length in size)
+    return height, width
 
 
 def build_sam(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,11 +24,11 @@ class TextTower:
             be cut behind its end token without changing its embedding.
     """
 
-    def __init__(self, model: nn.Module, text_cfg: Mapping[str, Any]) -> None:
+    def __init__(self, model: Any, text_cfg: Mapping[str, Any]) -> None:
         self.model = model
         self.text_cfg = dict(text_cfg)
         self.context_length: int = model.context_length
-        self._tower = getattr(model, "text", model)
+        self._tower: Any = getattr(model, "text", model)
         plain = not hasattr(model, "text") or isinstance(self._tower, TextTransformer)
         pool = getattr(self._tower, "text_pool_type", getattr(self._tower, "pool_type", "last"))
         self._pool = pool
@@ -38,7 +38,7 @@ class TextTower:
             and getattr(self._tower, "cls_emb", None) is None
             and pool in ("first", "argmax", "eos")
         )
-        self._tokenizer = None
+        self._tokenizer: Callable[[list[str]], Tensor] | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,7 +59,7 @@ class TextTower:
             self._tokenizer = self._load_tokenizer()
         return self._tokenizer(list(texts))
 
-    def _load_tokenizer(self) -> Any:
+    def _load_tokenizer(self) -> Callable[[list[str]], Tensor]:
         options = dict(self.text_cfg.get("tokenizer_kwargs") or {})
         name = self.text_cfg.get("hf_tokenizer_name")
         if not name:

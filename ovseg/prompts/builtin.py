@@ -61,11 +61,11 @@ def check_not_a_file(word: str) -> None:
         return
     folder = os.sep in word and os.path.isdir(word)
     if folder or word.startswith(_PATH_STARTS) or word.lower().endswith(_FILE_ENDINGS):
-        near = "" if folder else _close_files(word)
+        files = "" if folder else _close_files(word)
         raise PromptError(
             "a folder, no class file" if folder else "no such class file",
             where=word,
-            expected="a file with one class a line" + (f" (perhaps {near})" if near else ""),
+            expected="a file with one class a line" + (f" (perhaps {files})" if files else ""),
             fix="check the path, or give class names with commas",
         )
     near = difflib.get_close_matches(list_key(word), builtins(), n=1, cutoff=0.8)

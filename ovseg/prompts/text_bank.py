@@ -39,9 +39,15 @@ class TextEncoder(Protocol):
     An encoder whose text encoder is not causal says so by an attribute `causal_text = False`.
     """
 
-    context_length: int
-    embed_dim: int
     weights_hash: str
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that a prompt may have."""
+
+    @property
+    def embed_dim(self) -> int:
+        """E, length of the vectors."""
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Token ids (N, context length)."""

@@ -119,6 +119,6 @@ def _unpack(data: bytes) -> dict[str, Row]:
 
 def _checksum(content: Mapping[str, Tensor]) -> Tensor:
     """SHA-256 of the tensors, (32) uint8: safetensors itself does not notice a changed value."""
-    digest = hashlib.sha256(content["text"].numpy())
-    digest.update(content["vectors"].numpy())
+    digest = hashlib.sha256(content["text"].numpy().data)
+    digest.update(content["vectors"].numpy().data)
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)

@@ -7,6 +7,7 @@ image is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -138,11 +139,11 @@ class Pamr(Refiner):
         )
         at_once = max(_MAP_ELEMENTS // decoded.labels.size, 1)
         if self.on == "scores":
-            labels, best = self._from_scores(image_tensor, maps, at_once)
+            labels, best = self._from_scores(image_tensor, cast("ImageMaps", maps), at_once)
         else:
             labels, best = self._from_probabilities(image_tensor, decoded, maps, at_once)
-        labels = labels.masked_fill(best < threshold, background).numpy()
-        return Decoded(labels.astype(decoded.labels.dtype), best.clamp(0, 1).numpy())
+        labels = labels.masked_fill(best < threshold, background)
+        return Decoded(labels.numpy().astype(decoded.labels.dtype), best.clamp(0, 1).numpy())
 
     def _sharpen(self, image: Tensor, coarse: Tensor) -> Tensor:
         return pamr(image.to(coarse.device), coarse, self.steps, self.dilations).cpu()

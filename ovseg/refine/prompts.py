@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ovseg.models.sam import long_side_size
+from ovseg.utils.shapes import size_of
 
 __all__ = [
     "Prompts",
@@ -69,7 +70,8 @@ def half_size(size: tuple[int, int]) -> tuple[int, int]:
         >>> half_size((83, 106)), half_size((1, 5000))
         ((41, 53), (1, 2500))
     """
-    return tuple(max(side // 2, 1) for side in size)
+    height, width = (max(side // 2, 1) for side in size)
+    return height, width
 
 
 def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -92,7 +94,7 @@ def half_labels(labels: np.ndarray, confidence: np.ndarray, floor: float) -> np.
 
 def half_maps(maps: Tensor) -> Tensor:
     """Resize maps (K, H, W) bilinearly to half the resolution."""
-    size = half_size(tuple(maps.shape[1:]))
+    size = half_size(size_of(maps))
     return functional.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
 
 

@@ -128,7 +128,7 @@ class RegionClassification:
 
     def compute(self) -> dict[str, float]:
         """Return "KIND.thing.macc1", "KIND.stuff.macc5", ... of the groups that have regions."""
-        results = {}
+        results: dict[str, float] = {}
         for kind, parts in self._seen.items():
             hits, labels, things = (torch.cat(each) for each in zip(*parts, strict=True))
             for group, chosen in (("thing", things), ("stuff", ~things)):

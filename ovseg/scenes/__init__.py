@@ -6,6 +6,7 @@ A scene is a pure function of a seed and a size. Names are loaded when they are 
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 _HOMES = {
     "CLASSES": "world",
@@ -27,7 +28,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Loads a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,7 +52,7 @@ def noise(
     down, across = cell if isinstance(cell, tuple) else (cell, cell)
     rows = max(2, int(height / max(down, 1.0)) + 1)
     columns = max(2, int(width / max(across, 1.0)) + 1)
-    grid = rng.integers(0, 256, (rows, columns), dtype=np.uint8)
+    grid: np.ndarray = rng.integers(0, 256, (rows, columns), dtype=np.uint8)
     if min(down, across) >= _SMOOTH_FROM and not facets:
         grid = cv2.resize(grid, (columns * 4, rows * 4), interpolation=cv2.INTER_LINEAR_EXACT)
         grid = cv2.GaussianBlur(grid, (5, 5), 0)
@@ -68,10 +68,11 @@ def weighted_mean(*weighted: tuple[int, np.ndarray]) -> np.ndarray:
     """
     total = sum(weight for weight, _ in weighted)
     shares = [(weight * 256 // total, field) for weight, field in weighted]
-    result = np.uint16(128 + (256 - sum(share for share, _ in shares)) * 127)
+    rest = 256 - sum(share for share, _ in shares)
+    result: np.ndarray | np.uint16 = np.uint16(128 + rest * 127)
     for share, field in shares:
         result = result + field * np.uint16(share)
-    return (result >> 8).astype(np.uint8)
+    return np.asarray(result >> 8).astype(np.uint8)
 
 
 def relief(field: np.ndarray, step: int, gain: int) -> np.ndarray:
@@ -91,12 +92,12 @@ def relief(field: np.ndarray, step: int, gain: int) -> np.ndarray:
     return np.clip(slope * np.int16(gain) // 4 + 128, 0, 255).astype(np.uint8)
 
 
-def paint_ramp(index: np.ndarray, stops: Sequence[RGB]) -> np.ndarray:
+def paint_ramp(index: np.ndarray, stops: np.ndarray | Sequence[np.ndarray | RGB]) -> np.ndarray:
     """Colors for a field of indices, interpolated between evenly spaced stops.
 
     Args:
         index: (H, W) uint8.
-        stops: two or more RGB colors, for index 0 up to index 255.
+        stops: two or more RGB colors (N, 3), for index 0 up to index 255.
 
     Returns:
         (H, W, 3) uint8.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
@@ -165,8 +166,8 @@ class Pen:
         Returns:
             Color (s, s, 3) uint8 and alpha (s, s) uint8, where s = size / factor.
         """
-        rows = sum(self.canvas[start::factor].astype(np.uint16) for start in range(factor))
-        blocks = sum(rows[:, start::factor] for start in range(factor))
+        rows: Any = sum(self.canvas[start::factor].astype(np.uint16) for start in range(factor))
+        blocks: Any = sum(rows[:, start::factor] for start in range(factor))
         painted = blocks[:, :, 3:] // 255
         rgb = (blocks[:, :, :3] + painted // 2) // np.maximum(painted, 1)
         alpha = painted[:, :, 0] * 255 // factor**2

@@ -77,11 +77,11 @@ def place_things(
         color = _color(thing, rng, held_out_colors)
         tilt = float(rng.uniform(-thing.tilt, thing.tilt))
         rgb, alpha = render_thing(thing.name, color, spot.side, tilt, rng)
-        spot = _free_spot(thing, spot, alpha, instances, surface, rng)
-        if spot is None:
+        free = _free_spot(thing, spot, alpha, instances, surface, rng)
+        if free is None:
             continue
-        _paste(scene, instances, rgb, alpha, spot, THING_IDS[thing.name], len(placed))
-        placed.append(Placed(thing.name, color, spot.ground))
+        _paste(scene, instances, rgb, alpha, free, THING_IDS[thing.name], len(placed))
+        placed.append(Placed(thing.name, color, free.ground))
     return placed, instances
 
 

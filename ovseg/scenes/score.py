@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ovseg.evaluation.confusion import IoUCounts
-from ovseg.scenes import Scene, SceneRegion, draw_scene
 from ovseg.scenes.things import THINGS
+from ovseg.scenes.world import Scene, SceneRegion, draw_scene
 
 __all__ = ["EVALUATION_SEEDS", "chance", "class_map", "held_out_pairs", "score", "synonym_list"]
 

@@ -130,8 +130,10 @@ def cactus(pen: Pen, _color: RGB, rng: np.random.Generator) -> None:
     green = mix_colors((46, 134, 70), (110, 160, 76), rng.random())
     thick = rng.uniform(0.18, 0.22)
     dark, spine = contrast(green, 0.3), (232, 236, 200)
-    arms = ((-1, rng.uniform(0.5, 0.64), rng.uniform(0.22, 0.34)),)
-    arms += ((1, rng.uniform(0.44, 0.58), rng.uniform(0.14, 0.28)),)
+    arms = (
+        (-1, rng.uniform(0.5, 0.64), rng.uniform(0.22, 0.34)),
+        (1, rng.uniform(0.44, 0.58), rng.uniform(0.14, 0.28)),
+    )
     for side, joint, tip in arms[: 1 if rng.random() < 0.2 else 2]:
         x = 0.5 + side * 0.31
         bend = ((0.5, joint), (0.5 + side * 0.22, joint), (x, joint - 0.07), (x, tip))
@@ -153,8 +155,8 @@ def cactus(pen: Pen, _color: RGB, rng: np.random.Generator) -> None:
 def apple(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
     """A round fruit with a dimple, a stalk, a leaf and a gleam."""
     wide, low = rng.uniform(0.39, 0.45), rng.uniform(0.94, 0.98)
-    half = ((0.5 + 0.45 * wide, 0.2), (0.5 + wide, 0.36), (0.5 + 0.92 * wide, 0.66))
-    half += ((0.5 + 0.5 * wide, low), (0.5 + 0.15 * wide, low - 0.02))
+    half = [(0.5 + 0.45 * wide, 0.2), (0.5 + wide, 0.36), (0.5 + 0.92 * wide, 0.66)]
+    half += [(0.5 + 0.5 * wide, low), (0.5 + 0.15 * wide, low - 0.02)]
     mirrored = [(1 - x, y) for x, y in reversed(half)]
     pen.smooth([(0.5, 0.27), *half, (0.5, low - 0.035), *mirrored], color)
     with pen.inside():

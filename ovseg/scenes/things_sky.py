@@ -25,9 +25,8 @@ def sun(pen: Pen, color: RGB, rng: np.random.Generator) -> None:
             bar = ((0.5 + near * dx, 0.5 + near * dy), (0.5 + far * dx, 0.5 + far * dy))
             pen.line(bar, color, 0.045)
     else:
-        far = 0.49 if rng.random() < 0.5 else np.tile((0.49, 0.42), rays)[:rays]
         spikes = np.full(2 * rays, radius + 0.03)
-        spikes[::2] = far
+        spikes[::2] = 0.49 if rng.random() < 0.5 else np.tile((0.49, 0.42), rays)[:rays]
         pen.polygon(_rosette(spikes), contrast(color, 0.12))
     pen.disc(0.5, 0.5, radius, color)
     if rng.random() < 0.45:

@@ -189,11 +189,11 @@ def snowman(pen: Pen, _color: RGB, rng: np.random.Generator) -> None:
     balls = ((0.8, 0.19), (0.53, 0.155), (0.3, 0.12)) if three else ((0.74, 0.245), (0.35, 0.17))
     body_y, body = balls[1] if three else (0.62, 0.24)
     if rng.random() < 0.7:
-        for side in (-1, 1):
-            hand = (0.5 + side * 0.42, body_y - 0.14)
-            pen.line(((0.5 + side * body * 0.7, body_y), hand), _WOOD, 0.026)
-            pen.line((hand, (hand[0] + side * 0.05, hand[1] - 0.01)), _WOOD, 0.02)
-            pen.line((hand, (hand[0] + side * 0.01, hand[1] - 0.06)), _WOOD, 0.02)
+        for arm in (-1, 1):
+            hand = (0.5 + arm * 0.42, body_y - 0.14)
+            pen.line(((0.5 + arm * body * 0.7, body_y), hand), _WOOD, 0.026)
+            pen.line((hand, (hand[0] + arm * 0.05, hand[1] - 0.01)), _WOOD, 0.02)
+            pen.line((hand, (hand[0] + arm * 0.01, hand[1] - 0.06)), _WOOD, 0.02)
     for y, radius in balls:
         pen.disc(0.5, y, radius, shade)
         pen.ellipse(0.49, y - 0.015, radius * 0.93, radius * 0.9, snow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -143,7 +144,7 @@ def check_seeds(first: int, count: int) -> range:
     return range(first, first + count)
 
 
-def check_scene_size(size: tuple[int, int]) -> tuple[int, int]:
+def check_scene_size(size: Sequence[int]) -> tuple[int, int]:
     """The size as (height, width).
 
     Raises:

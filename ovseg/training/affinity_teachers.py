@@ -72,6 +72,9 @@ class SamTeacher(AffinityTeacher):
         pretrained: likewise.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: str | Mapping[str, Any], pretrained: str | Path | None) -> None:
         super().__init__()
         self.encoder = build_sam(model, pretrained).model.image_encoder

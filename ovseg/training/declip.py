@@ -10,7 +10,7 @@ are pure. Source: Wang et al., "DeCLIP: Decoupled Learning for Open-Vocabulary D
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from ovseg.errors import ConfigError
 from ovseg.heads.affinity import affinity
 from ovseg.models.clip import ClipEncoder
 from ovseg.models.eva_siglip import EvaTower, SiglipTower
-from ovseg.models.image_encoder import to_map
+from ovseg.models.image_encoder import VisionTower, to_map
 from ovseg.models.vit import VitTower
 
 __all__ = [
@@ -140,6 +140,7 @@ def trainable_names(clip: ClipEncoder, mode: str, blocks: int | None = None) -> 
         ConfigError: a tower without such a last block, or a number of blocks that it has not.
     """
     tower = clip.tower
+    rules: dict[type[VisionTower], Callable[[Any, str], _Prefixes]]
     rules = {VitTower: _vit_prefixes, EvaTower: _eva_prefixes, SiglipTower: _siglip_prefixes}
     rule = next((each for kind, each in rules.items() if isinstance(tower, kind)), None)
     if rule is None:

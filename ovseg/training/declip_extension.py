@@ -23,6 +23,7 @@ from ovseg.errors import ConfigError, DatasetError
 from ovseg.heads.affinity import affinity
 from ovseg.regions import roi_grid, roi_pool
 from ovseg.training.declip import context_kl, context_loss
+from ovseg.utils.shapes import size_of
 
 __all__ = ["Extension", "merge_attention", "read_attention", "region_pool"]
 
@@ -62,8 +63,8 @@ class Extension:
             raise ConfigError("no such folder", where=f"{where}.diffusion: {self.diffusion}")
         if self.combine not in ("product", "mean"):
             raise ConfigError(f"combine {self.combine!r}", where=where, expected="product or mean")
-        given = (self.kl_temperature, self.pool_grid, self.pool_temperature)
-        given += (self.correlation_grid, self.correlation_temperature)
+        given = [self.kl_temperature, self.pool_grid, self.pool_temperature]
+        given += [self.correlation_grid, self.correlation_temperature]
         wrong = any(value is not None and not value > 0 for value in given)
         if wrong or self.correlation_weight < 0:
             raise ConfigError(
@@ -85,7 +86,7 @@ class Extension:
         target = affinity(features)
         if self.diffusion is None:
             return target
-        grid = tuple(features.shape[2:])
+        grid = size_of(features)
         files = [Path(self.diffusion, f"{Path(path).stem}.npz") for path in paths]
         maps = [merge_attention(read_attention(file), grid, self.combine) for file in files]
         return torch.stack(maps).to(target) @ target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from ovseg.training.declip import (
 )
 from ovseg.training.declip_extension import Extension
 from ovseg.utils.plain_data import build
+from ovseg.utils.shapes import size_of
 
 __all__ = ["DeclipRecipe", "RegionSample"]
 
@@ -123,7 +124,7 @@ class DeclipRecipe(Recipe):
     def losses(
         self,
         clip: ClipEncoder,
-        head: DeClip,
+        head: Head,
         images: Tensor,
         samples: Sequence[RegionSample] = (),
     ) -> dict[str, Tensor]:
@@ -144,6 +145,7 @@ class DeclipRecipe(Recipe):
             InputError: a box outside of its image, or a side that is no multiple of the patch.
             CheckpointError: weights of the teacher that cannot be had.
         """
+        head = cast("DeClip", head)  # prepare refuses other heads
         clip.tower.grid_of(images)
         boxes, crops = self._regions(samples, images.device)
         features = self._see(samples, images.device)
@@ -154,7 +156,7 @@ class DeclipRecipe(Recipe):
         with torch.autocast(images.device.type, enabled=False):
             target = self.extension.target(features, [sample.img_path for sample in samples])
             context = student.context if self.decoupled else [content.flatten(2).transpose(1, 2)]
-            found = context_affinity(context, backbone_tokens.grid, tuple(features.shape[2:]))
+            found = context_affinity(context, backbone_tokens.grid, size_of(features))
             pooled = self.extension.regions(content, boxes, wanted)
             losses = {
                 "loss_content": self.content_weight * content_loss(pooled, wanted),
@@ -165,7 +167,9 @@ class DeclipRecipe(Recipe):
 
     def average(self, visual: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Mean of the image encoder's weights and those that it started with (section 8)."""
-        return average_weights(visual, self.teacher.visual.state_dict(), self.alpha)
+        return average_weights(
+            visual, cast("VisionTower", self.teacher).visual.state_dict(), self.alpha
+        )
 
     def release(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Take CLIP out of a segmentor's checkpoint, the image encoder averaged."""
@@ -198,13 +202,14 @@ class DeclipRecipe(Recipe):
         """Features (B, C, h, w) of the vision foundation model."""
         self.prepare_teachers(device)
         images = torch.stack([sample.vfm_image for sample in samples]).to(device)
-        return self.vfm(images / 255)
+        return cast("AffinityTeacher", self.vfm)(images / 255)
 
     @torch.no_grad()
     def _embed(self, clip: ClipEncoder, crops: Tensor) -> Tensor:
         """Unit vectors (R, E) of the crops by the teacher."""
-        self.teacher.visual.to(crops.device)
+        teacher = cast("VisionTower", self.teacher)  # prepare keeps it
+        teacher.visual.to(crops.device)
         if not len(crops):
             return torch.zeros(0, clip.embed_dim, device=crops.device)
-        backbone_tokens = self.teacher.run_backbone(clip.pad_and_normalize(crops / 255))
-        return normalize(self.teacher.pooled(backbone_tokens), dim=1)
+        backbone_tokens = teacher.run_backbone(clip.pad_and_normalize(crops / 255))
+        return normalize(teacher.pooled(backbone_tokens), dim=1)

@@ -87,7 +87,8 @@ def match(logits: Tensor, masks: Tensor, targets: MaskTargets) -> tuple[Tensor, 
         + WEIGHTS["dice"] * _dice_cost(found.sigmoid(), wanted)
     )
     rows, columns = linear_sum_assignment(cost.cpu().numpy())
-    return tuple(torch.as_tensor(each, device=logits.device) for each in (rows, columns))
+    device = logits.device
+    return torch.as_tensor(rows, device=device), torch.as_tensor(columns, device=device)
 
 
 def mask_losses(

@@ -9,6 +9,7 @@ section 3.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ def mine_image(
     image: np.ndarray,
     masks: np.ndarray,
     nouns: Sequence[str],
-    **options: float | bool | None,
+    **options: Any,
 ) -> list[StoredCrop]:
     """Pair nouns with regions of an image.
 

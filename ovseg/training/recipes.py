@@ -7,7 +7,7 @@ starts (`prepare_teachers`), so that a configuration with a recipe tests without
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from ovseg.training.dinoiser import (
     foreground_target,
 )
 from ovseg.utils.plain_data import build
+from ovseg.utils.shapes import size_of
 
 __all__ = ["DinoiserRecipe", "build_recipe"]
 
@@ -100,6 +101,7 @@ class DinoiserRecipe(Recipe):
             ConfigError: DINO and CLIP cut the images into different patches.
             CheckpointError: weights of a teacher that cannot be had.
         """
+        head = cast("ClipDinoiser", head)  # prepare refuses other heads
         self.prepare_teachers(images.device)
         with torch.no_grad():
             backbone_tokens = clip.run_backbone(images, head.return_intermediates)
@@ -110,8 +112,8 @@ class DinoiserRecipe(Recipe):
                 else backbone_tokens.tokens
             )
             inner = head.intermediate_map(clip, backbone_tokens, features)
-            seen = self.dino(images, self.feats_type)
-            _check_grids(backbone_tokens.grid, tuple(seen.shape[2:]))
+            seen = cast("DinoEncoder", self.dino)(images, self.feats_type)
+            _check_grids(backbone_tokens.grid, size_of(seen))
             alike = affinity_target(seen, self.gamma)
             foreground = None
             if self.found is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ def read_boxes(path: str | Path) -> dict[str, Tensor]:
     return {names[number]: torch.tensor(found[number]).reshape(-1, 4) for number in names}
 
 
-def _check_box(box: list[float], image: dict, path: str | Path) -> None:
+def _check_box(box: list[float], image: dict[str, Any], path: str | Path) -> None:
     left, top, right, bottom = box
     if not (left < image["width"] and top < image["height"] and right > 0 and bottom > 0):
         raise DatasetError(

@@ -112,7 +112,7 @@ def _draw_borders(image: np.ndarray, labels: np.ndarray) -> None:
     """Lines of about a 500th of the image's short side, white, between different labels."""
     import cv2
 
-    edge = np.zeros(labels.shape, np.uint8)
+    edge: np.ndarray = np.zeros(labels.shape, np.uint8)
     edge[:, 1:] = labels[:, 1:] != labels[:, :-1]
     edge[1:] |= labels[1:] != labels[:-1]
     width = max(1, round(min(labels.shape) / 500))

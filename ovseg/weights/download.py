@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from ovseg.errors import CheckpointError
@@ -140,11 +140,11 @@ class Weights:
             )
         try:
             if self.hub is not None:
-                return self._from_hub()
+                return self._from_hub(self.hub)
             if is_offline():
                 raise FileNotFoundError("not here")
             log.warning("fetching %s to %s", self.describe(), target)
-            return _download(self.url, target, self.sha256)
+            return _download(cast("str", self.url), target, self.sha256)
         except (HTTPException, OSError, ValueError) as error:
             raise self._absent(error) from error
 
@@ -164,14 +164,14 @@ class Weights:
         )
         return ", ".join(part for part in parts if part)
 
-    def _from_hub(self) -> Path:
+    def _from_hub(self, hub: str) -> Path:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
         missing: Exception | None = None
         for file in self.files:
             try:
-                return Path(hf_hub_download(self.hub, file, local_files_only=is_offline()))
+                return Path(hf_hub_download(hub, file, local_files_only=is_offline()))
             except EntryNotFoundError as error:
                 missing = error
         raise FileNotFoundError(str(missing)) from missing
@@ -198,7 +198,12 @@ def _download(url: str, target: Path, digest: str | None) -> Path:
         # torch.hub's download has no time-out, and takes a file that was cut off for a whole one.
         with urllib.request.urlopen(url, timeout=60) as answer, part.open("wb") as file:  # noqa: S310
             size = int(answer.headers.get("Content-Length") or 0)
-            options = {"total": size or None, "desc": target.name, "unit": "B", "unit_scale": True}
+            options: Any = {
+                "total": size or None,
+                "desc": target.name,
+                "unit": "B",
+                "unit_scale": True,
+            }
             with tqdm.wrapattr(answer, "read", disable=None, **options) as stream:
                 shutil.copyfileobj(stream, file, _CHUNK)
             if size and file.tell() != size:

@@ -288,12 +288,12 @@ def _is_short_integer(value: Any) -> bool:
     return isinstance(value, int) and value.bit_length() <= 64
 
 
-_STEPS: Mapping[bytes, Callable[[PickleMachine], None]] = {
+_STEPS: Mapping[bytes, Callable[[PickleMachine], object]] = {
     b"\x80": PickleMachine._proto,
-    b"\x95": lambda m: m._take(8) and None,
+    b"\x95": lambda m: m._take(8),
     b"(": lambda m: m._push(_MARK),
-    b"0": lambda m: m._pop() and None,
-    b"1": lambda m: m._pop_mark() and None,
+    b"0": lambda m: m._pop(),
+    b"1": lambda m: m._pop_mark(),
     b"N": lambda m: m._push(None),
     b"\x88": lambda m: m._push(True),
     b"\x89": lambda m: m._push(False),

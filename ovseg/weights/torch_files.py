@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -144,8 +144,11 @@ class TensorSource:
     def _part(self, start: int, size: int) -> torch.UntypedStorage:
         if self._mapped is None:
             length = self._path.stat().st_size
-            self._mapped = torch.UntypedStorage.from_file(str(self._path), False, length)
-        part = self._mapped[start : start + size]
+            # torch types the class method as its base's, and slices as numbers.
+            self._mapped = torch.UntypedStorage.from_file(  # type: ignore[assignment]
+                str(self._path), False, length
+            )
+        part: Any = cast("torch.UntypedStorage", self._mapped)[start : start + size]
         return part if start % _ALIGNMENT == 0 and not self.big_endian else part.clone()
 
     def _persistent(self, pid: Any) -> _Storage:
@@ -177,7 +180,7 @@ class TensorSource:
                 raise PickleError("a parameter without a tensor")
             return data
 
-        calls = {
+        calls: dict[str, Callable[..., _TensorView]] = {
             "_rebuild_tensor": tensor,
             "_rebuild_tensor_v2": tensor,
             "_rebuild_tensor_v3": typed,
@@ -296,7 +299,7 @@ def _place_chain(source: TensorSource, keys: Any, data: mmap.mmap) -> None:
         storage = source.storages.get(key) if isinstance(key, str) else None
         if storage is None:
             raise PickleError("damaged: a storage that nothing uses")
-        order = "big" if source.big_endian else "little"
+        order: Literal["big", "little"] = "big" if source.big_endian else "little"
         count = int.from_bytes(data[position : position + 8], order)
         size = count * storage.dtype.itemsize
         position += 8

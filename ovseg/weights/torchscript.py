@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -56,8 +57,10 @@ def _module(name: str) -> Standin:
 
 def _list_names() -> dict[str, Standin]:
     kinds = ("intlist", "doublelist", "boollist", "tensorlist", "complexlist")
-    names = {f"torch.jit._pickle.build_{kind}": lambda items: items for kind in kinds}
-    names["torch.jit._pickle.restore_type_tag"] = lambda value, kind: value
+    names: dict[str, Callable[..., Any]] = {
+        f"torch.jit._pickle.build_{kind}": lambda items: items for kind in kinds
+    }
+    names["torch.jit._pickle.restore_type_tag"] = lambda value, _kind: value
     return {name: Standin(name, make) for name, make in names.items()}
 
 

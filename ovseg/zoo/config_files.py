@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def read_model_spec(path: str | Path) -> dict[str, Any]:
     return {key: value for key, value in model.items() if key not in _ONLY_MMSEG}
 
 
-def comes_with_package(path: str | Path) -> bool:
+def comes_with_package(path: str | os.PathLike[str]) -> bool:
     """Tell whether a configuration file is one of the package's own, which may be run as code."""
     package = Path(__file__).resolve().parents[1]
     homes = [package / "configs", package / ".mim" / "configs"]
@@ -71,7 +72,7 @@ def comes_with_package(path: str | Path) -> bool:
     return any(resolved.is_relative_to(home) for home in homes)
 
 
-def foreign_program(path: str | Path) -> str | None:
+def foreign_program(path: str | os.PathLike[str]) -> str | None:
     """Say that a configuration is a program from outside the package; None where it is not."""
     if Path(path).suffix != ".py" or not Path(path).is_file() or comes_with_package(path):
         return None
@@ -87,7 +88,8 @@ def _read_python(path: Path) -> dict[str, Any]:
     config = Config.fromfile(str(path), import_custom_modules=False)
     # The package's own are for mmseg, which is not needed here.
     import_plugins(name for name in custom_imports(config) if name.split(".")[0] != "ovseg")
-    return config.to_dict()
+    data: dict[str, Any] = config.to_dict()
+    return data
 
 
 def _read_data(path: Path) -> Any:
@@ -108,8 +110,8 @@ def _from_json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_unique)
 
 
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Hashable, Any]:
+    result: dict[Hashable, Any] = {}
     for key, value in pairs:
         if not isinstance(key, str):
             raise ValueError(f"the key {key!r} is no text")
@@ -132,7 +134,7 @@ def _from_yaml(text: str) -> Any:
                 raise ValueError(f"tags are not read{_line(event)}")
             return super().compose_node(parent, index)
 
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
             pairs = [
                 (self.construct_object(key, deep=True), self.construct_object(value, deep=True))
                 for key, value in node.value

@@ -54,7 +54,7 @@ def refiner_spec(name: str, model: Mapping[str, Any] | None = None) -> dict[str,
             f"unknown refiner {name!r}", where="refine", expected=f"one of {', '.join(REFINERS)}"
         )
     model, wanted = model or {}, REFINERS[name]
-    present = model.get("refiner")
+    present: dict[str, Any] | None = model.get("refiner")
     if wanted and present and present.get("type") == wanted["type"]:
         return deepcopy(present)
     backbone = model.get("backbone") or {}

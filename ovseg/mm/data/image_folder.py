@@ -71,27 +71,27 @@ class ImageFolderDataset(BaseDataset):
             raise DatasetError(
                 error.what, where="data_root", expected=error.expected, fix=error.fix
             ) from error
-        known = None if self._boxes is None else self._with_boxes(paths)
+        known = None if self._boxes is None else self._with_boxes(self._boxes, paths)
         if known is not None:
             paths = [path for path in paths if path in known]
         if self._draw is not None:
             chosen = np.random.default_rng(self._draw_seed).integers(0, len(paths), self._draw)
             paths = [paths[index] for index in chosen]
-        items = [{"img_path": path, "seg_fields": []} for path in paths]
+        items: list[dict[str, Any]] = [{"img_path": path, "seg_fields": []} for path in paths]
         if known is not None:
             for item in items:
                 item["boxes"] = known[item["img_path"]]
         return items
 
-    def _with_boxes(self, paths: list[str]) -> dict[str, np.ndarray]:
+    def _with_boxes(self, file: str, paths: list[str]) -> dict[str, np.ndarray]:
         """Boxes (N, 4) of the images that the file of boxes names."""
-        boxes = read_boxes(self._boxes)
+        boxes = read_boxes(file)
         names = {path: Path(path).relative_to(self.data_root).as_posix() for path in paths}
         known = {path: boxes[name].numpy() for path, name in names.items() if name in boxes}
         if not known:
             raise DatasetError(
                 "it names no image of the folder",
-                where=self._boxes,
+                where=file,
                 expected=f"file_name relative to {self.data_root}, such as {names[paths[0]]}",
             )
         return known

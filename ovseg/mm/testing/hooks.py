@@ -94,4 +94,5 @@ def _pixels(path: str) -> np.ndarray:
     """RGB pixels of a file that mmengine can read."""
     data = np.frombuffer(fileio.get(path), np.uint8)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(cv2.imdecode(data, flags), cv2.COLOR_BGR2RGB)
+    pixels: Any = cv2.imdecode(data, flags)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -35,7 +35,7 @@ _OURS = "OpenVocabSegmentor"
 class _TestRunner(Runner):
     """A Runner that leaves the model as it is: without gradients there is nothing to exchange."""
 
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         return model.to(get_device())
 
 
@@ -162,7 +162,7 @@ def _add_metric(config: Config, *, boundary: bool, out: str | None, image_root: 
     given = config.get("test_evaluator") or []
     metrics = [dict(each) for each in (given if isinstance(given, (list, tuple)) else [given])]
     kinds = [str(each.get("type")).rsplit(".", 1)[-1] for each in metrics]
-    ours = {"type": "OpenVocabIoUMetric"}
+    ours: dict[str, Any] = {"type": "OpenVocabIoUMetric"}
     for each, kind in zip(metrics, kinds, strict=True):
         if kind == "OpenVocabIoUMetric":
             ours = each
@@ -178,7 +178,7 @@ def _add_metric(config: Config, *, boundary: bool, out: str | None, image_root: 
 
 
 def _add_hooks(config: Config, show_dir: str | None, image_root: str | None) -> None:
-    hooks = [{"type": "WordsOnceHook"}, {"type": "TestProgressHook"}]
+    hooks: list[dict[str, Any]] = [{"type": "WordsOnceHook"}, {"type": "TestProgressHook"}]
     if show_dir is not None:
         hooks.append({"type": "OverlayHook", "folder": show_dir, "image_root": image_root})
     config.custom_hooks = [*(config.get("custom_hooks") or ()), *hooks]

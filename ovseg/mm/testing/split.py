@@ -100,12 +100,12 @@ def _root(dataset: BaseSegDataset) -> str | None:
 def _pairs(dataset: BaseSegDataset) -> FilePairs | None:
     """Match the files of a data set of mmseg's kind; None where it does not read folders."""
     prefix = getattr(dataset, "data_prefix", None) or {}
-    folders = [Path(prefix.get(key) or "") for key in ("img_path", "seg_map_path")]
-    if isinstance(dataset, SceneDataset) or not all(folder.is_dir() for folder in folders):
+    images, labels = (Path(prefix.get(key) or "") for key in ("img_path", "seg_map_path"))
+    if isinstance(dataset, SceneDataset) or not (images.is_dir() and labels.is_dir()):
         return None
     split = Path(dataset.ann_file) if getattr(dataset, "ann_file", "") else None
     suffixes = (dataset.img_suffix, dataset.seg_map_suffix)
-    return find_pairs(*folders, suffixes, split if split and split.is_file() else None)
+    return find_pairs(images, labels, suffixes, split if split and split.is_file() else None)
 
 
 def _complete(dataset: BaseSegDataset) -> list[int]:

@@ -167,5 +167,5 @@ class AveragedWeightsHook(Hook):
         del self._own
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def _unwrap(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model

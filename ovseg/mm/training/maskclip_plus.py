@@ -6,7 +6,7 @@ Source: Zhou et al., "Extract Free Dense Labels from CLIP" (ECCV 2022), section 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.logging import MessageHub
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
+from ovseg.heads.base import WindowHead
 from ovseg.mm.plain import to_dict
 from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
@@ -34,6 +35,7 @@ from ovseg.training.maskclip_plus import (
     hide,
     ignore_rest,
 )
+from ovseg.utils.shapes import size_of
 
 __all__ = ["DeepLabV2Head", "MaskClipPlus", "MaskClipPlusHead"]
 
@@ -180,7 +182,7 @@ class MaskClipPlus(EncoderDecoder):
             teacher = build_pipeline(self._teacher_spec)
             teacher.clip.requires_grad_(False)
             self.use_teacher(teacher)
-        self.teacher.to(device)
+        cast("Pipeline", self.teacher).to(device)
 
     def use_teacher(self, teacher: Pipeline) -> None:
         """Take a teacher that is built already.
@@ -214,12 +216,12 @@ class MaskClipPlus(EncoderDecoder):
             data_samples: with `gt_sem_seg`, or without for images that nobody has labeled.
         """
         self.prepare_teachers(inputs.device)
-        teacher, head = self.teacher, self.decode_head
+        teacher, head = cast("Pipeline", self.teacher), self.decode_head
         maps = self.extract_feat(inputs)
         features = head.features(maps)
         logits = head.classify(features)
         labels = hide(_labels(inputs, data_samples), self.unseen)
-        size = tuple(labels.shape[1:])
+        size = size_of(labels)
         images = self.denormalize(inputs)
         if self.self_training:
             guess, sure = guess_of_network(logits.detach()[:, self.unseen], size)
@@ -229,7 +231,8 @@ class MaskClipPlus(EncoderDecoder):
         labels = ignore_rest(fill(labels, guess, self.unseen, sure, self.confidence))
         losses = self._losses(head, logits, labels)
         if self.distill:
-            seen = teacher.head.patch_features(teacher.clip, teacher.clip.run_backbone(images))
+            teacher_head = cast("WindowHead", teacher.head)
+            seen = teacher_head.patch_features(teacher.clip, teacher.clip.run_backbone(images))
             losses["loss_distill"] = self.distill * distillation_loss(features, seen, labels)
         losses = add_prefix(losses, "decode")
         if self.with_auxiliary_head:

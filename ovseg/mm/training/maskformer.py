@@ -109,7 +109,7 @@ class MaskFormerModel(BaseModel):
         targets = [targets_of_labels(each) for each in labels]
         total = torch.tensor(float(sum(len(t.labels) for t in targets)), device=labels.device)
         all_reduce(total, op="mean")
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for number, found in enumerate(layers):
             suffix = f"_{number}" if number + 1 < len(layers) else ""
             logits = self.network.logits(found.embed.float(), self.text)

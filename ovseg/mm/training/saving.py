@@ -75,6 +75,8 @@ class SafeCheckpointHook(CheckpointHook):
         **options: as for `CheckpointHook`: `interval`, `by_epoch`, `max_keep_ckpts`, `save_best`.
     """
 
+    file_backend: Any
+
     def __init__(self, **options: Any) -> None:
         super().__init__(backend_args={"backend": "whole_file"}, **options)
 
@@ -158,5 +160,5 @@ def _is_frozen(name: str, model: nn.Module) -> bool:
     return name in frozen or name.startswith(tuple(f"{part}." for part in frozen))
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
+def _unwrap(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model

@@ -36,7 +36,7 @@ class PositionedIndex(int):
         draw.position = position
         return draw
 
-    def __getnewargs__(self) -> tuple[int, int]:
+    def __getnewargs__(self) -> tuple[int, int]:  # type: ignore[override] # int takes one
         return int(self), self.position
 
 
@@ -59,7 +59,7 @@ def seed_everything(*numbers: int) -> None:
 
 
 @DATASETS.register_module()
-class SeededDataset(Dataset):
+class SeededDataset(Dataset[Any]):
     """Loads the items of another data set, their randomness drawn from their place alone.
 
     Args:
@@ -67,8 +67,8 @@ class SeededDataset(Dataset):
         seed: of the training.
     """
 
-    def __init__(self, dataset: Mapping[str, Any] | Dataset, seed: int = 0) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+    def __init__(self, dataset: Mapping[str, Any] | Dataset[Any], seed: int = 0) -> None:
+        self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.seed = seed
 
     def __getattr__(self, name: str) -> Any:
@@ -86,7 +86,7 @@ class SeededDataset(Dataset):
 
 
 @DATA_SAMPLERS.register_module()
-class PositionedSampler(Sampler):
+class PositionedSampler(Sampler[int]):
     """Tells the items of another sampler their place, and can start in the middle.
 
     Args:
@@ -99,16 +99,18 @@ class PositionedSampler(Sampler):
         endless: whether a pass never ends.
     """
 
-    def __init__(self, sampler: Mapping[str, Any], dataset: Dataset, seed: int | None = 0) -> None:
+    def __init__(
+        self, sampler: Mapping[str, Any], dataset: Dataset[Any], seed: int | None = 0
+    ) -> None:
         self._sampler = dict(sampler)
         self._options = {"dataset": dataset, "seed": seed}
         self._rank, self._processes = get_dist_info()
         self._epoch = 0
-        inner = self._build()
+        inner: Any = self._build()
         self._length, self.endless = len(inner), isinstance(inner, InfiniteSampler)
         self.skip = 0
 
-    def _build(self) -> Sampler:
+    def _build(self) -> Sampler[int]:
         """Make the sampler anew: those of mmengine go on where their last pass stopped."""
         return DATA_SAMPLERS.build(dict(self._sampler), default_args=self._options)
 
