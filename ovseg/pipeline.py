@@ -187,8 +187,9 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
+        vocabulary = Vocabulary.parse(vocabulary)
         request = self._request(image_tensor, vocabulary, out_size, image_np)
-        background = request.vocabulary.background or 0
+        background = vocabulary.background or 0
         threshold = self.settings.threshold
 
         def attempt(inputs: HeadInput, options: DecodeOptions) -> Decoded:
@@ -206,10 +207,14 @@ class Pipeline:
                 return found
             maps = ImageMaps(scores, grid, out_size, options)
             return self.refiner.refine(
-                inputs.image_np, found, maps, threshold=threshold, background=background
+                cast("np.ndarray", inputs.image_np),
+                found,
+                maps,
+                threshold=threshold,
+                background=background,
             )
 
-        return self._within_memory(attempt, request, out_size)
+        return self._within_memory(attempt, request, vocabulary.prompt_class, out_size)
 
     @torch.inference_mode()
     def probabilities(
@@ -234,33 +239,32 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
+        vocabulary = Vocabulary.parse(vocabulary)
         request = self._request(image_tensor, vocabulary, out_size, image_np)
-        classes = range(len(request.vocabulary.classes))
+        classes = range(len(vocabulary.classes))
 
         def attempt(inputs: HeadInput, options: DecodeOptions) -> Tensor:
             scores, grid = score_image(self.head, inputs, self.settings, out_size)
             return ImageMaps(scores, grid, out_size, options)(classes)
 
-        return self._within_memory(attempt, request, out_size)
+        return self._within_memory(attempt, request, vocabulary.prompt_class, out_size)
 
     def _request(
         self,
         image_tensor: Tensor,
-        vocabulary: ClassNames,
+        vocabulary: Vocabulary,
         out_size: tuple[int, int],
         image_np: np.ndarray | None,
     ) -> HeadInput:
         """Return what the head is given; its windows are laid later."""
         _check_image(image_tensor)
-        if not isinstance(vocabulary, Vocabulary):
-            vocabulary = Vocabulary.parse(vocabulary)
         if image_np is None and (self.refiner is not None or self.head.wants_image):
             image_np = _image_of(image_tensor, out_size)
         return HeadInput(
             self.clip,
             image_tensor.to(self.device),
             self.text_embeddings(vocabulary),
-            self.settings.windows(tuple(image_tensor.shape[1:])),
+            self.settings.windows(size_of(image_tensor)),
             self.settings.window_batch,
             vocabulary,
             image_np,
@@ -270,6 +274,7 @@ class Pipeline:
         self,
         attempt: Callable[[HeadInput, DecodeOptions], T],
         request: HeadInput,
+        prompt_class: Sequence[int],
         out_size: tuple[int, int],
     ) -> T:
         """Try as set, then decode in small chunks, then also go window by window.
@@ -277,9 +282,7 @@ class Pipeline:
         Raises:
             RuntimeLimitError: memory is not enough for any of them.
         """
-        options = self.head.decode_options(
-            self.settings.cell_alignment, request.vocabulary.prompt_class
-        )
+        options = self.head.decode_options(self.settings.cell_alignment, prompt_class)
         small = replace(options, max_elements=_FEW_ELEMENTS)
         tries = ((request, options), (request, small), (replace(request, batch=1), small))
         for number, (inputs, chosen) in enumerate(tries):

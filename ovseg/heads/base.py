@@ -17,7 +17,6 @@ from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
 from ovseg.inference.tiles import SCORE_TYPES, DecodeOptions
 from ovseg.inference.windows import WindowGrid, whole, window_batches
-from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     from ovseg.inference.settings import InferenceSettings
@@ -181,10 +180,11 @@ def score_image(
     Returns:
         The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
     """
-    least = settings.crop_size if settings.mode == "slide" else (1, 1)
+    least = settings.crop if settings.mode == "slide" else (1, 1)
     image_tensor = head.resize_input(inputs.clip, inputs.image_tensor, least)
-    grid = settings.windows(tuple(image_tensor.shape[1:]))
-    scores = head(replace(inputs, image_tensor=image_tensor, grid=grid))
+    inputs = replace(inputs, image_tensor=image_tensor)
+    grid = settings.windows(inputs.size)
+    scores = head(replace(inputs, grid=grid))
     return scores, whole(out_size) if head.whole_image_scores else grid
 
 

@@ -216,7 +216,9 @@ class Trident(Head):
             return CosineScores(join_windows(self.project(clip, maps), grid), text_embeddings)
         canvas = splice(maps, grid, clip.patch_size)
         if self.sam_tower is not None:
-            canvas = self.aggregate(canvas, self.sam_features(inputs.image_np, clip.patch_size))
+            canvas = self.aggregate(
+                canvas, self.sam_features(cast("np.ndarray", inputs.image_np), clip.patch_size)
+            )
         return CosineScores(self.project(clip, canvas[None])[0], text_embeddings)
 
     def window_features(

@@ -116,17 +116,16 @@ class Tiles:
         self.prompts = min(scores.prompts, _PROMPTS)
         self.tile = _tile_size(max_elements // self.prompts, out_size)
         self.buffer = torch.empty(self.prompts, *self.tile, device=scores.device)
-        self._blocks = [
-            _blocks(_Axis(*each, options.cell_alignment, scores.patch), side, scores.device)
-            for *each, side in zip(
-                (grid.tops, grid.lefts),
-                grid.size,
-                grid.crop,
-                scores.shape,
-                out_size,
-                self.tile,
-                strict=True,
+        exact = scores.patch if options.cell_alignment == "exact" else None
+        around = options.cell_alignment == "around"
+        axes = [
+            _Axis(starts, size, crop, cells, out, exact, around)
+            for starts, size, crop, cells, out in zip(
+                (grid.tops, grid.lefts), grid.size, grid.crop, scores.shape, out_size, strict=True
             )
+        ]
+        self._blocks = [
+            _blocks(axis, side, scores.device) for axis, side in zip(axes, self.tile, strict=True)
         ]
 
     def __iter__(self) -> Iterator[Tile]:
@@ -232,8 +231,8 @@ class _Axis(NamedTuple):
         crop: pixels of a window.
         cells: cells of all windows together.
         out: pixels of the result.
-        cell_alignment: see `DecodeOptions`.
-        patch: pixels of a cell, for exact alignment.
+        patch: pixels of a cell, for exact alignment; None for the others.
+        around: whether the cells also cover DeCLIP's padding around the window.
     """
 
     starts: tuple[int, ...]
@@ -241,14 +240,15 @@ class _Axis(NamedTuple):
     crop: int
     cells: int
     out: int
-    cell_alignment: str
     patch: int | None
+    around: bool
 
     def weights(self) -> ResizeWeights:
         """Return the weights from the cells to the pixels of the result."""
-        cells, exact = self.cells // len(self.starts), self.cell_alignment == "exact"
-        before, after = margins_around(self.crop) if self.cell_alignment == "around" else (0, 0)
-        window = bilinear(cells, cells * self.patch if exact else before + self.crop + after)
+        cells = self.cells // len(self.starts)
+        before, after = margins_around(self.crop) if self.around else (0, 0)
+        length = before + self.crop + after if self.patch is None else cells * self.patch
+        window = bilinear(cells, length)
         seen = slice(before, before + self.crop)
         window = ResizeWeights(window.index[seen], window.weight[seen])
         average = window_average(self.starts, window, cells, self.size)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ovseg.errors import InputError
-from ovseg.utils.shapes import size_of
 
 if TYPE_CHECKING:
     from ovseg.inference.head_input import HeadInput

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -234,11 +234,11 @@ def parse_intermediates(
 
 def run_blocks(
     tokens: Tensor,
-    blocks: Sequence[nn.Module],
+    blocks: nn.ModuleList | nn.Sequential,
     names: Sequence[str],
     count: int,
-    run: Callable[[nn.Module, Tensor], Tensor],
-    run_with_ln2: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]],
+    run: Callable[[Any, Tensor], Tensor],
+    run_with_ln2: Callable[[Any, Tensor], tuple[Tensor, Tensor]],
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Run blocks one after the other and keep what is wanted.
 

@@ -111,7 +111,7 @@ class ComponentProposer(Proposer):
         if self.sharpen is not None:
             wanted = ImageMaps(scores, grid, size, merged)
             found = self.sharpen.refine(to_pixels(inputs.image_tensor), found, wanted)
-        cells = tuple(-(-side // clip.patch_size) for side in size)
+        cells = -(-size[0] // clip.patch_size), -(-size[1] // clip.patch_size)
         return found.labels, maps(scores, grid, cells, range(prompts), options)
 
 
