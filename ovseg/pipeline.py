@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -34,7 +33,6 @@ __all__ = ["Pipeline", "build_pipeline", "usable_precision"]
 ClassNames = str | Sequence[str] | Vocabulary
 T = TypeVar("T")
 
-_TEXTS_KEPT = 8
 _FEW_ELEMENTS = 1 << 16
 
 
@@ -67,13 +65,12 @@ class Pipeline:
         head.check(clip)
         self.head = head.eval().to(clip.mean.device)
         if refiner is not None:
-            refiner = refiner.share_sam_encoder(head, clip.patch_size).eval().to(self.device)
+            refiner = refiner.fit_patch(clip.patch_size).eval().to(self.device)
         self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
         _check_padding(clip, self.settings)
         self.bank = TextBank(clip, templates, cache_dir=cache_dir)
-        self._texts: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
 
     @property
     def device(self) -> torch.device:
@@ -127,20 +124,15 @@ class Pipeline:
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
 
     def text_embeddings(self, vocabulary: Vocabulary) -> Tensor:
-        """Return the unit vectors (Q, E) of a vocabulary's prompts; recent ones are kept.
+        """Return the unit vectors (Q, E) of a vocabulary's prompts; the bank keeps recent ones.
 
         Queries that the head adds of its own come last.
 
         Raises:
             PromptError: a prompt that cannot be encoded.
         """
-        key = vocabulary.prompts + self.head.extra_prompts(vocabulary)
-        if key not in self._texts:
-            self._texts[key] = self.bank.encode(key)
-        self._texts.move_to_end(key)
-        while len(self._texts) > _TEXTS_KEPT:
-            self._texts.popitem(last=False)
-        return self._texts[key].to(self.device)
+        prompts = vocabulary.prompts + self.head.extra_prompts(vocabulary)
+        return self.bank.embeddings(prompts, self.device)
 
     def __call__(
         self, image_np: np.ndarray, vocabulary: ClassNames, *, want_scores: bool = True
@@ -171,6 +163,7 @@ class Pipeline:
         image_np: np.ndarray | None = None,
         *,
         want_scores: bool = True,
+        masks: Tensor | None = None,
     ) -> Decoded:
         """Label every pixel of an image that has the network's size already.
 
@@ -181,6 +174,8 @@ class Pipeline:
             image_np: (H, W, 3) uint8 RGB, of the result's size, for a refiner or a head that looks
                 at it; None makes it from `image_tensor`.
             want_scores: also return probabilities.
+            masks: masks of the image that somebody has already, as `PrecomputedMaskProposer.give`
+                takes them, for a head with this proposer; None where the head finds its own.
 
         Raises:
             InputError: another shape, or values that are no image's.
@@ -188,7 +183,7 @@ class Pipeline:
             RuntimeLimitError: memory is not enough.
         """
         vocabulary = Vocabulary.parse(vocabulary)
-        request = self._request(image_tensor, vocabulary, out_size, image_np)
+        request = self._request(image_tensor, vocabulary, out_size, image_np, masks)
         background = vocabulary.background or 0
         threshold = self.settings.threshold
 
@@ -212,6 +207,7 @@ class Pipeline:
                 maps,
                 threshold=threshold,
                 background=background,
+                sam_features=scores.sam_features,
             )
 
         return self._within_memory(attempt, request, vocabulary.prompt_class, out_size)
@@ -223,6 +219,7 @@ class Pipeline:
         vocabulary: ClassNames,
         out_size: tuple[int, int],
         image_np: np.ndarray | None = None,
+        masks: Tensor | None = None,
     ) -> Tensor:
         """Return the probability (K, H, W) of every class, before threshold and refiner.
 
@@ -233,6 +230,7 @@ class Pipeline:
             vocabulary: the classes.
             out_size: (H, W) of the result.
             image_np: as in `predict`.
+            masks: as in `predict`.
 
         Raises:
             InputError: another shape, or values that are no image's.
@@ -240,7 +238,7 @@ class Pipeline:
             RuntimeLimitError: memory is not enough.
         """
         vocabulary = Vocabulary.parse(vocabulary)
-        request = self._request(image_tensor, vocabulary, out_size, image_np)
+        request = self._request(image_tensor, vocabulary, out_size, image_np, masks)
         classes = range(len(vocabulary.classes))
 
         def attempt(inputs: HeadInput, options: DecodeOptions) -> Tensor:
@@ -255,6 +253,7 @@ class Pipeline:
         vocabulary: Vocabulary,
         out_size: tuple[int, int],
         image_np: np.ndarray | None,
+        masks: Tensor | None,
     ) -> HeadInput:
         """Return what the head is given; its windows are laid later."""
         _check_image(image_tensor)
@@ -268,6 +267,7 @@ class Pipeline:
             self.settings.window_batch,
             vocabulary,
             image_np,
+            masks,
         )
 
     def _within_memory(
@@ -359,7 +359,9 @@ def build_pipeline(
     precision = usable_precision(precision, device)
     refiner = None
     if wanted is not None:
-        refiner = build(wanted, REFINERS, "refiner").to(device).to_precision(precision)
+        _, options = resolve_type(wanted, REFINERS, "refiner")
+        shared = REFINERS[wanted["type"]].shared_parts(head, options)
+        refiner = build(wanted, REFINERS, "refiner", **shared).to(device).to_precision(precision)
     clip = build_clip(**backbone, device=device, precision=precision)
     return Pipeline(
         clip,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ovseg.inference.settings import InferenceSettings
     from ovseg.models.clip import ClipEncoder
     from ovseg.models.image_encoder import BackboneTokens
+    from ovseg.models.sam import SamEncoder
     from ovseg.prompts.vocabulary import Vocabulary
 
 __all__ = ["Head", "WindowHead", "check_temperature", "cosines", "name_weights", "score_image"]
@@ -86,6 +87,21 @@ class Head(nn.Module, ABC):
         """Say to decode what the head's scores are; arguments as of `DecodeOptions`."""
         return DecodeOptions(prompt_class, self.score_type, self.decode_temperature, cell_alignment)
 
+    @classmethod
+    def fit_to_weights(  # noqa: B027 - most heads are built alike for all weights
+        cls, spec: dict[str, Any], read: Callable[[], Mapping[str, Tensor]], path: str | Path
+    ) -> None:
+        """Settle how a model is built over which a file of weights is loaded afterwards.
+
+        Args:
+            spec: the plain data of a model with this head; changed in place.
+            read: gives the names and tensors of the file; called by heads to which they matter.
+            path: the file, for messages.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+
     @property
     def decode_temperature(self) -> float:
         """The temperature that decode takes for this head's scores."""
@@ -101,9 +117,25 @@ class Head(nn.Module, ABC):
         """
         return image
 
+    @property
+    def uses_ground_truth(self) -> bool:
+        """Whether the head needs the labels of every image: an experiment, no method."""
+        return False
+
     def extra_prompts(self, vocabulary: Vocabulary) -> tuple[str, ...]:
         """Words that the head compares the vocabulary's with; their rows follow in `text`."""
         return ()
+
+    def sam_built_from(
+        self, model: str | Path | Mapping[str, Any], pretrained: str | Path | None
+    ) -> SamEncoder | None:
+        """Return the head's own SAM where these are what it was built from; most have none.
+
+        Args:
+            model: as for `ovseg.models.sam.build_sam`.
+            pretrained: likewise; random weights (None) are never the same.
+        """
+        return None
 
     def to_precision(self, precision: str) -> Head:
         """Cast towers of the head's own, in place; most heads have none.

@@ -68,9 +68,9 @@ class ClipDinoiser(WindowHead):
             "final" reads MaskCLIP's features.
         gamma: affinities below this count as 0; None or 0 for all.
         delta: patches whose best probability is below this are doubtful; in [0, 1].
-        clean_background: "auto" cleans where the vocabulary has a background class, except for
-            Pascal Context with 60 classes, whose names cover what a background is made of (the
-            published rule); True wherever there is one, False never.
+        clean_background: "auto" cleans where the vocabulary has a background class, unless its
+            other names cover what a background is made of (`Vocabulary.covered_background`; the
+            published rule); True wherever there is a background class, False never.
         feats_type: what of DINO's last block is compared: "v", "k" or "q".
         dino: arguments of `ovseg.models.dino.build_dino`, for the direct mode.
         found: arguments of `ovseg.models.found.build_found`, likewise; None cleans nothing.
@@ -165,8 +165,7 @@ class ClipDinoiser(WindowHead):
             return False
         if self.mode == "direct" and self.found is None:
             return False
-        covered = Path(vocabulary.source).name.startswith("context60")
-        return self.clean_background is True or not covered
+        return self.clean_background is True or not vocabulary.covered_background
 
     def intermediate_map(
         self, clip: ClipEncoder, backbone_tokens: BackboneTokens, features: Tensor

@@ -6,7 +6,7 @@ adapted to such images, compares the cut-out with the words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from ovseg.registry import PROPOSERS, register_head
 from ovseg.utils.plain_data import build
 from ovseg.utils.shapes import size_of
 from ovseg.weights.read import read_state_dict
-from ovseg.weights.rename_ovseg import place
+from ovseg.weights.rename_ovseg import lacks_prompts, place, warn_prompts_off
 
 if TYPE_CHECKING:
     from ovseg.models.clip import ClipEncoder
@@ -128,6 +128,16 @@ class MaskAdaptedClip(Head):
         """Name a file in all the parts that it holds weights for: CLIP, prompts, proposals."""
         place(spec, read_state_dict(path, check_finite=False), path)
 
+    @classmethod
+    def fit_to_weights(
+        cls, spec: dict[str, Any], read: Callable[[], Mapping[str, Tensor]], path: str | Path
+    ) -> None:
+        """Build without prompts for a file that brings another CLIP and none for it."""
+        head = spec["decode_head"]
+        if head.get("prompts", True) and lacks_prompts(read()):
+            warn_prompts_off(path)
+            spec["decode_head"] = {**head, "prompts": False, "pretrained": None}
+
     def check(self, clip: ClipEncoder) -> None:
         """Refuse an encoder without a class token, and prompts that are absent or of another one.
 
@@ -144,6 +154,11 @@ class MaskAdaptedClip(Head):
         """Cast towers of the proposer's own, in place."""
         self.source.to_precision(precision)
         return self
+
+    @property
+    def uses_ground_truth(self) -> bool:
+        """Whether the source of masks proposes those of each image's labels."""
+        return self.source.uses_ground_truth
 
     def extra_prompts(self, vocabulary: Vocabulary) -> tuple[str, ...]:
         """One class alone is better than nothing else: the demo's rule compares it with others."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ovseg.models.clip import ClipEncoder
+    from ovseg.models.sam import SamEncoder
 
 __all__ = ["Trident"]
 
@@ -118,6 +120,15 @@ class Trident(Head):
         self.requires_grad_(False)
         self.whole_image_scores = merge == "features"  # then they lie on one canvas
         self.wants_image = sam is not None  # SAM looks at it at its own size
+
+    def sam_built_from(
+        self, model: str | Path | Mapping[str, Any], pretrained: str | Path | None
+    ) -> SamEncoder | None:
+        """Return the head's SAM where these are what it was built from; see `Head`."""
+        if self.sam is None or pretrained is None:
+            return None
+        own = self.sam.get("model"), self.sam.get("pretrained")
+        return self.sam_tower if own == (model, pretrained) else None
 
     def to_precision(self, precision: str) -> Trident:
         """Cast DINO and SAM's image encoder, in place."""
@@ -214,12 +225,13 @@ class Trident(Head):
         maps = self.window_features(clip, inputs.image_tensor, grid, inputs.batch)
         if not self.whole_image_scores:
             return CosineScores(join_windows(self.project(clip, maps), grid), text_embeddings)
-        canvas = splice(maps, grid, clip.patch_size)
+        canvas, sam_features = splice(maps, grid, clip.patch_size), []
         if self.sam_tower is not None:
-            canvas = self.aggregate(
-                canvas, self.sam_features(cast("np.ndarray", inputs.image_np), clip.patch_size)
-            )
-        return CosineScores(self.project(clip, canvas[None])[0], text_embeddings)
+            sam_features = self.sam_features(cast("np.ndarray", inputs.image_np), clip.patch_size)
+            canvas = self.aggregate(canvas, sam_features)
+        scores = CosineScores(self.project(clip, canvas[None])[0], text_embeddings)
+        scores.sam_features = sam_features[0] if len(sam_features) == 1 else None
+        return scores
 
     def window_features(
         self, clip: ClipEncoder, image: Tensor, grid: WindowGrid, batch: int

@@ -30,6 +30,8 @@ class HeadInput:
         batch: windows that go through an encoder at a time.
         vocabulary: the classes behind `text_embeddings`; None where the rows are all there is.
         image_np: (H, W, 3) uint8 RGB, the image at its own size; None where nobody asked for it.
+        masks: masks of the image that somebody has already, as `PrecomputedMaskProposer.give`
+            takes them, for the proposer that proposes just these; None: there are none.
     """
 
     clip: ClipEncoder
@@ -39,6 +41,7 @@ class HeadInput:
     batch: int = 8
     vocabulary: Vocabulary | None = None
     image_np: np.ndarray | None = None
+    masks: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from torch.nn import functional
 from ovseg.errors import InputError
 from ovseg.inference.windows import WindowGrid
 from ovseg.utils.shapes import size_of
+
+if TYPE_CHECKING:
+    from ovseg.models.sam_features import SamFeatures
 
 __all__ = [
     "BackgroundOverriddenScores",
@@ -58,12 +62,15 @@ class ScoreGrid(ABC):
         shape: (rows, columns) of cells, the windows side by side.
         device: where the scores lie.
         patch: pixels a cell spans in the network's image; None where that is not fixed.
+        sam_features: what SAM said about the whole image, where the head has asked it: a refiner
+            that needs the same takes it.
     """
 
     prompts: int
     shape: tuple[int, int]
     device: torch.device
     patch: int | None
+    sam_features: SamFeatures | None = None
 
     @abstractmethod
     def scores_of(self, prompts: slice | Tensor) -> Tensor:

@@ -59,6 +59,11 @@ class Proposer(nn.Module, ABC):
     own (backbone, decoders, the row for "no object") are its parameters.
     """
 
+    @property
+    def uses_ground_truth(self) -> bool:
+        """Whether the labels of every image have to be given to it, as `masks`."""
+        return False
+
     def check(self, clip: ClipEncoder) -> None:  # noqa: B027 - most proposers take any encoder
         """Refuse an encoder that the proposer cannot work with.
 

@@ -41,11 +41,10 @@ from ovseg.weights.read import hash_state
 from ovseg.weights.rename import to_open_clip, unwrap
 from ovseg.weights.rename_ovseg import (
     PROMPTS,
-    detect_contents,
     is_whole_model,
+    lacks_prompts,
     split_clip_weights,
     take_prompts,
-    warn_prompts_off,
 )
 
 __all__ = [
@@ -169,13 +168,20 @@ def split_head_weights(state: dict[str, Tensor], core: nn.Module, prefix: str) -
 
     Returns:
         The head's weights under their full names; none where the file is no such one.
+
+    Raises:
+        CheckpointError: a CLIP without prompts, for a model that has some.
     """
     if not isinstance(core, MaskAdaptedClip):
         return {}
-    whole, kinds = is_whole_model(state), detect_contents(state)
-    if core.prompts and "clip" in kinds and "prompts" not in kinds:
-        warn_prompts_off("the checkpoint")
-        core.prompts, core.mask_embedding = False, None
+    whole = is_whole_model(state)
+    if core.prompts and lacks_prompts(state):
+        raise CheckpointError(
+            "a CLIP without mask prompts, and those of the model were tuned on another",
+            where="checkpoint",
+            expected="a CLIP with its prompts, or a model without",
+            fix="build the model with decode_head.prompts=False (ovseg test does so by itself)",
+        )
     if not (whole or PROMPTS in state):
         return {}
     own = core.source.released(state) if whole else {}

@@ -69,7 +69,7 @@ class OpenVocabHead(nn.Module):
                 expected="two classes or more",
                 fix='add what else there is, for example "dog, background"',
             )
-        self._text: tuple[tuple[str, ...], Tensor] | None = None
+        self._bank: TextBank | None = None
         require_whole(self)
 
     @property
@@ -93,25 +93,27 @@ class OpenVocabHead(nn.Module):
         return self.vocabulary
 
     def text_embeddings(self, clip: ClipEncoder) -> Tensor:
-        """Return the unit embeddings (Q, E) of the vocabulary; encoded at the first call."""
-        prompts = self._classes().prompts
-        key = (clip.weights_hash, *prompts)
-        if self._text is None or self._text[0] != key:
-            self._text = key, TextBank(clip, self.templates).encode(prompts)
-        return self._text[1]
+        """Return the unit embeddings (Q, E) of the vocabulary, where the encoder is."""
+        if self._bank is None or self._bank.clip is not clip:
+            self._bank = TextBank(clip, self.templates)
+        return self._bank.embeddings(self._classes().prompts, clip.mean.device)
 
-    def forward(self, inputs: ClipFeatures) -> Tensor:
+    def forward(self, inputs: ClipFeatures, text_embeddings: Tensor | None = None) -> Tensor:
         """Score the patches.
 
         Args:
             inputs: what `ClipBackbone` returns.
+            text_embeddings: (Q, E) embeddings of the vocabulary where somebody has them; None asks
+                `text_embeddings`.
 
         Returns:
             (B, K, h, w) float32, logits or probabilities as the head has them; a class has the
             score of its best synonym.
         """
         vocabulary = self._classes()
-        text_embeddings = self.text_embeddings(inputs.clip).to(inputs.backbone_tokens.tokens.device)
+        text_embeddings = (
+            self.text_embeddings(inputs.clip) if text_embeddings is None else text_embeddings
+        )
         self.core.check(inputs.clip)
         scores = cast("WindowHead", self.core).patch_scores(
             inputs.clip, inputs.backbone_tokens, text_embeddings, vocabulary
@@ -124,10 +126,18 @@ class OpenVocabHead(nn.Module):
         self,
         inputs: ClipFeatures,
         batch_img_metas: list[dict[str, Any]],
-        test_cfg: Mapping[str, Any],
+        test_cfg: Mapping[str, Any] | None,
+        text_embeddings: Tensor | None = None,
     ) -> Tensor:
-        """Score the pixels: (B, K, H, W), of the size of the images that the backbone saw."""
-        scores, (height, width) = self.forward(inputs), inputs.size
+        """Score the pixels: (B, K, H, W), of the size of the images that the backbone saw.
+
+        Args:
+            inputs: as for `forward`.
+            batch_img_metas: what mmseg passes; not needed.
+            test_cfg: likewise.
+            text_embeddings: as for `forward`.
+        """
+        scores, (height, width) = self.forward(inputs, text_embeddings), inputs.size
         around = inputs.clip.pad_mode == "around"
         left, right, top, bottom = inputs.clip.margins(inputs.size) if around else (0, 0, 0, 0)
         padded = (top + height + bottom, left + width + right)
@@ -146,7 +156,7 @@ class OpenVocabHead(nn.Module):
 class WholeImageHead(OpenVocabHead):
     """A head that looks at the whole image, so it works in `OpenVocabSegmentor` only."""
 
-    def forward(self, inputs: ClipFeatures) -> Tensor:
+    def forward(self, inputs: ClipFeatures, text_embeddings: Tensor | None = None) -> Tensor:
         """Refuse windows without their image.
 
         Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,13 +24,14 @@ from ovseg.mm.checkpoints import (
     split_head_weights,
 )
 from ovseg.mm.plain import to_dict
-from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.pipeline import build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.proposals.given import PrecomputedMaskProposer
 from ovseg.training.recipes import build_recipe
 from ovseg.visualize.palette import distinct_colors
 
 __all__ = ["OpenVocabSegmentor"]
+
+log = logging.getLogger(__name__)
 
 
 @MODELS.register_module()
@@ -106,7 +108,6 @@ class OpenVocabSegmentor(BaseSegmentor):
         if vocabulary is not None:
             self.set_vocabulary(to_dict(vocabulary))
         self.register_load_state_dict_pre_hook(_fit_checkpoint)
-        self.register_load_state_dict_post_hook(_forget_words)
 
     def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
         """Segment by other words from now on.
@@ -160,8 +161,12 @@ class OpenVocabSegmentor(BaseSegmentor):
         return {"classes": classes, "palette": palette}
 
     @dataset_meta.setter
-    def dataset_meta(self, value: object) -> None:
-        pass
+    def dataset_meta(self, value: Mapping[str, Any] | None) -> None:
+        names = (value or {}).get("classes") or ()
+        log.debug(
+            "dataset_meta (%d classes) is not taken over: the vocabulary names the classes",
+            len(names),
+        )
 
     @property
     def cfg(self) -> Any:
@@ -204,16 +209,14 @@ class OpenVocabSegmentor(BaseSegmentor):
         if tuple(raw_image.shape[1:]) == size:
             pixels = raw_image.round().byte().permute(1, 2, 0).cpu().numpy()
             image = self.pipeline.prepare(pixels)
-        source = getattr(self.pipeline.head, "source", None)
-        if isinstance(source, PrecomputedMaskProposer) and source.uses_ground_truth:
-            source.set_masks(_truth(sample))
+        masks = _truth(sample) if self.pipeline.head.uses_ground_truth else None
         found = self.pipeline.predict(
-            image, self.vocabulary, size, image_np=pixels, want_scores=False
+            image, self.vocabulary, size, image_np=pixels, want_scores=False, masks=masks
         )
         labels = torch.from_numpy(found.labels.astype("int64"))[None].to(raw_image.device)
         sample.pred_sem_seg = PixelData(data=_unflip(labels, meta))
         if self.keep_logits:
-            maps = self.pipeline.probabilities(image, self.vocabulary, size, pixels)
+            maps = self.pipeline.probabilities(image, self.vocabulary, size, pixels, masks)
             logits = maps.clamp_min(torch.finfo(maps.dtype).tiny).log_()
             sample.seg_logits = PixelData(data=_unflip(logits, meta))
 
@@ -223,10 +226,14 @@ class OpenVocabSegmentor(BaseSegmentor):
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Score the pixels (N, K, H, W) of images as one window each."""
-        return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, None)
+        seen, text = self.extract_feat(inputs), self._text()
+        return self.decode_head.predict(seen, batch_img_metas, None, text)
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
-        return self.decode_head(self.extract_feat(inputs))
+        return self.decode_head(self.extract_feat(inputs), self._text())
+
+    def _text(self) -> Tensor:
+        return self.pipeline.bank.embeddings(self.vocabulary.prompts, self.pipeline.device)
 
     @property
     def frozen_parts(self) -> tuple[str, ...]:
@@ -305,11 +312,3 @@ def _fit_checkpoint(
     rename_head(state, model.pipeline.head, head)
     state.update(own)
     refuse_left_over(state, dict(model.named_children()), prefix)
-
-
-def _forget_words(model: OpenVocabSegmentor, _: Any) -> None:
-    """Start with an empty text bank: it belongs to the weights it was built with."""
-    old = model.pipeline
-    model.pipeline = Pipeline(
-        old.clip, old.head, refiner=old.refiner, templates=old.templates, settings=old.settings
-    )

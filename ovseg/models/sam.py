@@ -60,8 +60,6 @@ class SamEncoder(nn.Module):
         self.model = model
         self.name = name
         self.weights_hash = weights_hash
-        self._last: tuple[tuple[object, ...], SamFeatures] | None = None
-        self.register_load_state_dict_post_hook(_forget)
 
     @property
     def side(self) -> int:
@@ -120,8 +118,7 @@ class SamEncoder(nn.Module):
             InputError: no such array.
         """
         image = stretch(image, multiple)
-        size = image.shape[:2]
-        scaled = long_side_size(size, self.side, self.patch_size if full_patches else 1)
+        size, scaled = self._sizes(image, multiple, full_patches)
         seen = Image.fromarray(image).resize(scaled[::-1], Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1).to(self.device)
         return SamImage(self.model.preprocess(pixels.float()[None]), size, scaled)
@@ -132,8 +129,6 @@ class SamEncoder(nn.Module):
     ) -> SamFeatures:
         """Run the image encoder to its last block; the rest follows when it is asked for.
 
-        What the last image gave is kept, so that a head and a refiner share one pass.
-
         Args:
             image: as for `prepare`.
             multiple: as for `prepare`.
@@ -143,16 +138,25 @@ class SamEncoder(nn.Module):
             InputError: no such array.
         """
         ready = self.prepare(image, multiple, full_patches=full_patches)
-        seen = hash_state({"pixels": ready.pixels}), self.device, self.dtype
-        if self._last is None or self._last[0] != seen:
-            self._last = None
-            self._last = seen, SamFeatures(self.model.image_encoder, ready)
-        return self._last[1]
+        return SamFeatures(self.model.image_encoder, ready)
 
+    def has_seen(self, image: np.ndarray, features: SamFeatures, multiple: int = 1) -> bool:
+        """Whether features of an image are what `encode` would give for all of it.
 
-def _forget(encoder: SamEncoder, _: object) -> None:
-    """Other weights see other things."""
-    encoder._last = None
+        Args:
+            image: (H, W, 3), the image that they come from.
+            features: made by any encoder, with any options, of the image or of a part of it.
+            multiple: as for `prepare`.
+        """
+        ours = features.encoder is self.model.image_encoder
+        return ours and (features.size, features.scaled) == self._sizes(image, multiple)
+
+    def _sizes(
+        self, image: np.ndarray, multiple: int, full_patches: bool = False
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(H, W) of an image after `stretch`, and of the part of the input that it covers."""
+        size = _stretched(image, multiple)
+        return size, long_side_size(size, self.side, self.patch_size if full_patches else 1)
 
 
 def stretch(image: np.ndarray, multiple: int) -> np.ndarray:
@@ -166,12 +170,18 @@ def stretch(image: np.ndarray, multiple: int) -> np.ndarray:
         InputError: no such array.
     """
     require_rgb(image)
-    size = tuple(side + -side % multiple for side in image.shape[:2])
+    size = _stretched(image, multiple)
     if size == image.shape[:2]:
         return np.ascontiguousarray(image)
     import cv2
 
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _stretched(image: np.ndarray, multiple: int) -> tuple[int, int]:
+    """(H, W) of an image, rounded up to multiples of a number."""
+    height, width = (side + -side % multiple for side in image.shape[:2])
+    return height, width
 
 
 def long_side_size(size: tuple[int, int], side: int, multiple: int = 1) -> tuple[int, int]:

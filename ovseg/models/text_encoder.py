@@ -28,7 +28,6 @@ class TextTower:
         self.model = model
         self.text_cfg = dict(text_cfg)
         self.context_length: int = model.context_length
-        self._tower: Any = getattr(model, "text", model)
         plain = not hasattr(model, "text") or isinstance(self._tower, TextTransformer)
         pool = getattr(self._tower, "text_pool_type", getattr(self._tower, "pool_type", "last"))
         self._pool = pool
@@ -39,6 +38,11 @@ class TextTower:
             and pool in ("first", "argmax", "eos")
         )
         self._tokenizer: Callable[[list[str]], Tensor] | None = None
+
+    @property
+    def _tower(self) -> Any:
+        """The part of the model that runs words: a module of its own, or the model itself."""
+        return getattr(self.model, "text", self.model)
 
     @property
     def dtype(self) -> torch.dtype:

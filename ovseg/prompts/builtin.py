@@ -10,7 +10,13 @@ from pathlib import Path
 
 from ovseg.errors import PromptError
 
-__all__ = ["builtins", "check_not_a_file", "list_key", "list_path"]
+__all__ = ["COVERED_BACKGROUND", "builtins", "check_not_a_file", "list_key", "list_path"]
+
+COVERED_BACKGROUND = frozenset({"context60", "context60_clip_dinoiser", "context60_mmseg"})
+"""Lists with a background class whose other classes name what a background is made of.
+
+Pascal Context has wall, sky, grass, ... and "background" for what is left over.
+"""
 
 _FOLDER = Path(__file__).parents[1] / "vocabularies"
 _PATH_STARTS = ("/", "./", "../", "~/")

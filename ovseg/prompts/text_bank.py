@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -31,6 +31,8 @@ _CPU_TOKENS = 2048
 _GPU_TOKENS = 65_536
 _MOST_PROMPTS = 16_384
 """Prompts whose tokens and vectors are held at once."""
+_LISTS_KEPT = 8
+"""Lists of queries whose vectors stay in memory."""
 
 
 class TextEncoder(Protocol):
@@ -65,7 +67,7 @@ class TextBank:
     A causal text encoder sees nothing behind the end token, so prompts are cut at the longest of
     their batch, which changes nothing but time. Vectors are kept on disk under the hash of the
     weights, what the tokenizer and the tower make of a fixed text, the templates and the exact
-    query; see `text_cache`.
+    query; see `text_cache`. The last few lists stay in memory too; see `embeddings`.
 
     Args:
         clip: the text encoder.
@@ -90,7 +92,42 @@ class TextBank:
         self.templates = load_templates(templates)
         self.cache_dir = default_cache_dir() if cache_dir == "default" else cache_dir
         self.batch_tokens = batch_tokens
-        self._cache: TextCache | None = None
+        self._disk: tuple[str, TextCache] | None = None
+        self._kept: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
+
+    def embeddings(
+        self,
+        queries: Sequence[str],
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Return the vectors of queries where they are used; those of the last 8 lists are kept.
+
+        What is kept belongs to weights, device and number format: after a move or other weights
+        nothing old comes back.
+
+        Args:
+            queries: as for `encode`.
+            device: where the vectors go.
+            dtype: their number format.
+
+        Returns:
+            (Q, E) unit rows; not to be changed in place.
+
+        Raises:
+            PromptError: as `encode`.
+            CheckpointError: as `encode`.
+        """
+        key = (self.clip.weights_hash, tuple(queries), torch.device(device), dtype)
+        found = self._kept.pop(key, None)
+        if found is None:
+            # Outside of inference mode, so that a training may use what a test has kept.
+            with torch.inference_mode(False):
+                found = self.encode(queries).to(device, dtype)
+        self._kept[key] = found
+        while len(self._kept) > _LISTS_KEPT:
+            self._kept.popitem(last=False)
+        return found
 
     def encode(
         self, queries: Sequence[str], *, strict: bool = False, progress: Progress | None = None
@@ -203,20 +240,22 @@ class TextBank:
     def _open_cache(self) -> TextCache | None:
         if self.cache_dir is None:
             return None
-        if self._cache is None:
+        weights = self.clip.weights_hash
+        if self._disk is None or self._disk[0] != weights:
             tokens = self.clip.tokenize([_PROBE])
             probe = self._encode_tokens(tokens, lambda share: None)[0]
             key = {
                 "format": FORMAT,
-                "weights": self.clip.weights_hash,
+                "weights": weights,
                 "tokens": tokens.tolist(),
                 "context": self.clip.context_length,
                 "probe": [round(value, _PROBE_DIGITS) + 0.0 for value in probe.tolist()],
                 "templates": self.templates,
             }
             name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-            self._cache = TextCache(Path(self.cache_dir) / f"{name}.safetensors")
-        return self._cache
+            path = Path(self.cache_dir) / f"{name}.safetensors"
+            self._disk = weights, TextCache(path)
+        return self._disk[1]
 
 
 def prompt_lengths(tokens: Tensor) -> Tensor:

@@ -13,7 +13,13 @@ from operator import itemgetter
 from pathlib import Path
 
 from ovseg.errors import PromptError
-from ovseg.prompts.builtin import builtins, check_not_a_file, list_key, list_path
+from ovseg.prompts.builtin import (
+    COVERED_BACKGROUND,
+    builtins,
+    check_not_a_file,
+    list_key,
+    list_path,
+)
 from ovseg.prompts.class_names import (
     ClassEntry,
     clean_name,
@@ -46,6 +52,8 @@ class Vocabulary:
         prompts: (Q) texts, Q >= K, grouped by class.
         prompt_class: (Q) class index of each prompt.
         background: index of the class labeled `background`, or None.
+        covered_background: whether the other classes name what a background is made of (wall, sky,
+            grass), as Pascal Context with 60 classes does; no name of a file decides this.
         source: where it comes from: a path, the name of a built-in list, or "names".
         text: the canonical text that `sha256` hashes.
 
@@ -61,6 +69,7 @@ class Vocabulary:
     background: int | None
     source: str = field(compare=False)
     text: str = field(compare=False, repr=False)
+    covered_background: bool = False
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -125,13 +134,14 @@ class Vocabulary:
             PromptError: no such list.
         """
         path = list_path(name)
-        return cls._read(path, path.stem, merge=False)
+        covered = path.stem in COVERED_BACKGROUND
+        return cls._read(path, path.stem, merge=False, covered=covered)
 
     @classmethod
-    def _read(cls, path: str | Path, source: str, merge: bool) -> Vocabulary:
+    def _read(cls, path: str | Path, source: str, merge: bool, covered: bool = False) -> Vocabulary:
         text = read_text_file(path)
         entries = [parse_entry(line, at) for line, at in file_lines(text, source)]
-        return cls._build(entries, source=source, merge=merge, text=text)
+        return cls._build(entries, source=source, merge=merge, text=text, covered=covered)
 
     @classmethod
     def parse(
@@ -196,11 +206,18 @@ class Vocabulary:
             entries.insert(0, added)
         else:
             entries[self.background] = added
-        return self._build(entries, source=f"{self.source} + background", merge=False)
+        source, covered = f"{self.source} + background", self.covered_background
+        return self._build(entries, source=source, merge=False, covered=covered)
 
     @classmethod
     def _build(
-        cls, entries: list[ClassEntry], *, source: str, merge: bool, text: str | None = None
+        cls,
+        entries: list[ClassEntry],
+        *,
+        source: str,
+        merge: bool,
+        text: str | None = None,
+        covered: bool = False,
     ) -> Vocabulary:
         entries = _unite(entries, merge)
         if not 0 < len(entries) <= MAX_CLASSES:
@@ -218,6 +235,7 @@ class Vocabulary:
             background=labels.index("background") if "background" in labels else None,
             source=source,
             text=text or "".join(_write(entry) + "\n" for entry in entries),
+            covered_background=covered,
         )
 
     def _entries(self) -> list[ClassEntry]:

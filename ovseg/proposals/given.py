@@ -26,11 +26,13 @@ _NO_LABEL = (255, 65535)
 class PrecomputedMaskProposer(Proposer):
     """Proposes what it is given, whatever is asked for.
 
+    Masks that come with a request go before those that were given for all images.
+
     Args:
         masks: a file, for one image: `.npz` with an array `masks` as `set_masks` takes them, or a
             label map (8 or 16 bit image), of which every label is a mask. "ground_truth": `ovseg
-            test` gives every image's labels, which tells how well regions are named where
-            masks are perfect. None: `set_masks` follows.
+            test` sends every image's labels along, which tells how well regions are named where
+            masks are perfect. None: they come with each image, or `set_masks` follows.
 
     Raises:
         InputError: the file cannot be used.
@@ -59,20 +61,7 @@ class PrecomputedMaskProposer(Proposer):
         Raises:
             InputError: something else.
         """
-        array = np.asarray(masks)
-        # torch knows few operations on unsigned integers of 16 bits.
-        given = torch.as_tensor(array.astype(np.int64) if array.dtype.kind in "iu" else array)
-        if given.ndim == 2 and given.dtype == torch.int64:
-            given = masks_of_labels(given)
-        if given.ndim != 3 or not (given.is_floating_point() or given.dtype == torch.bool):
-            raise InputError(
-                f"masks of shape {tuple(given.shape)} and kind {given.dtype}",
-                where=self.masks,
-                expected="(Q, H, W) bool or float, or a label map (H, W) of integers",
-            )
-        if given.is_floating_point() and not bool(((given >= 0) & (given <= 1)).all()):
-            raise InputError("masks beyond 0 and 1", where=self.masks, expected="from 0 to 1")
-        self._given = given if given.dtype == torch.bool else given.float()
+        self._given = _as_masks(masks, self.masks)
 
     def propose(self, inputs: HeadInput) -> MaskProposals:
         """Return the given masks; see `Proposer`.
@@ -81,22 +70,41 @@ class PrecomputedMaskProposer(Proposer):
             ConfigError: none were given.
             InputError: they are of another size than the image.
         """
-        if self._given is None:
+        given = self._given if inputs.masks is None else _as_masks(inputs.masks, self.masks)
+        if given is None:
             raise ConfigError(
                 "no masks are given",
                 where="decode_head.proposer.masks",
-                fix="name a file, or call give(masks) before each image; "
-                "ground_truth is for ovseg test",
+                fix="name a file, call set_masks(masks), or pass masks with each image "
+                "(Pipeline.predict); ground_truth is for ovseg test",
             )
         size = inputs.size if inputs.image_np is None else inputs.image_np.shape[:2]
-        seen = tuple(self._given.shape[1:])
+        seen = tuple(given.shape[1:])
         if seen != tuple(size):
             raise InputError(
                 f"masks of {seen[0]} x {seen[1]} pixels, the image has {size[0]} x {size[1]}",
                 where=self.masks,
                 expected="the size of the upright image",
             )
-        return MaskProposals(resize_masks(self._given.to(inputs.image_tensor.device), inputs.size))
+        return MaskProposals(resize_masks(given.to(inputs.image_tensor.device), inputs.size))
+
+
+def _as_masks(masks: np.ndarray | Tensor, where: str | Path | None) -> Tensor:
+    """Masks (Q, H, W), bool or float32, of what `set_masks` takes; it raises the same."""
+    array = np.asarray(masks)
+    # torch knows few operations on unsigned integers of 16 bits.
+    given = torch.as_tensor(array.astype(np.int64) if array.dtype.kind in "iu" else array)
+    if given.ndim == 2 and given.dtype == torch.int64:
+        given = masks_of_labels(given)
+    if given.ndim != 3 or not (given.is_floating_point() or given.dtype == torch.bool):
+        raise InputError(
+            f"masks of shape {tuple(given.shape)} and kind {given.dtype}",
+            where=where,
+            expected="(Q, H, W) bool or float, or a label map (H, W) of integers",
+        )
+    if given.is_floating_point() and not bool(((given >= 0) & (given <= 1)).all()):
+        raise InputError("masks beyond 0 and 1", where=where, expected="from 0 to 1")
+    return given if given.dtype == torch.bool else given.float()
 
 
 def masks_of_labels(labels: Tensor) -> Tensor:

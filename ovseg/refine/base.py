@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from ovseg.inference.decode import Decoded
 
 if TYPE_CHECKING:
     from ovseg.heads.base import Head
+    from ovseg.models.sam_features import SamFeatures
 
 __all__ = ["Maps", "Refiner"]
 
@@ -24,7 +25,12 @@ class Refiner(nn.Module, ABC):
     """Changes a result with the help of the image; works where the maps lie.
 
     Arguments of a refiner's constructor are kept as attributes of the same names.
+
+    Attributes:
+        built_parts: names of those arguments that are networks, built already, and no plain data.
     """
+
+    built_parts: ClassVar[tuple[str, ...]] = ()
 
     @property
     def weights_hash(self) -> str | None:
@@ -39,13 +45,21 @@ class Refiner(nn.Module, ABC):
         """
         return self
 
-    def share_sam_encoder(self, head: Head, patch_size: int) -> Refiner:
-        """Take a tower of the head's in place of an equal one; most refiners have none.
+    @classmethod
+    def shared_parts(cls, head: Head, options: Mapping[str, Any]) -> dict[str, nn.Module]:
+        """Return what a refiner would build again though the head has it; most have nothing.
 
         Args:
-            head: what is refined.
-            patch_size: of its CLIP, to which settings that were left open are fitted.
+            head: what is refined, built already.
+            options: arguments that the refiner is going to be built with.
+
+        Returns:
+            Further arguments of the refiner, each named in `built_parts`.
         """
+        return {}
+
+    def fit_patch(self, patch_size: int) -> Refiner:
+        """Fit settings that were left open to the patch of the pipeline's CLIP, in place."""
         return self
 
     @abstractmethod
@@ -57,6 +71,7 @@ class Refiner(nn.Module, ABC):
         *,
         threshold: float = 0.0,
         background: int = 0,
+        sam_features: SamFeatures | None = None,
     ) -> Decoded:
         """Refine one result.
 
@@ -66,4 +81,6 @@ class Refiner(nn.Module, ABC):
             maps: gives the probability maps of the classes that the refiner asks for.
             threshold: pixels whose best probability is lower become background.
             background: the background class.
+            sam_features: what SAM said about the image when the head asked it; None where no
+                head did.
         """

@@ -7,7 +7,7 @@ image is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from ovseg.errors import ConfigError
 from ovseg.inference.decode import Decoded, ImageMaps
 from ovseg.refine.base import Maps, Refiner
 from ovseg.registry import register_refiner
+
+if TYPE_CHECKING:
+    from ovseg.models.sam_features import SamFeatures
 
 __all__ = ["Pamr", "pamr"]
 
@@ -132,6 +135,7 @@ class Pamr(Refiner):
         *,
         threshold: float = 0.0,
         background: int = 0,
+        sam_features: SamFeatures | None = None,
     ) -> Decoded:
         """Refine one result; see `Refiner`. With `on="scores"` the maps are `ImageMaps`."""
         image_tensor = (

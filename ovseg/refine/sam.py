@@ -6,12 +6,13 @@ The rules are those of Trident's code (arXiv 2411.09219); they need nothing of i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ovseg.errors import ConfigError
@@ -57,11 +58,14 @@ class SamRefiner(Refiner):
             published code (mean and variance over the rows), or "channel" as SAM was trained.
         side_multiple: the image's sides are rounded up to multiples of this for SAM; None stands
             for CLIP's patch in a pipeline, as published, and for 1 without one.
+        sam: the network where it is built already, from `model` and `pretrained`.
 
     Raises:
         ConfigError: a setting out of its range.
         CheckpointError: weights that cannot be had, read or fitted.
     """
+
+    built_parts = ("sam",)
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class SamRefiner(Refiner):
         sam_iou_thresh: float = 0.9,
         mask_prompt_norm: str = "height",
         side_multiple: int | None = None,
+        sam: SamEncoder | None = None,
     ) -> None:
         super().__init__()
         if mask_prompt_norm not in MASK_PROMPT_NORMS:
@@ -97,7 +102,7 @@ class SamRefiner(Refiner):
         self.sam_iou_thresh = sam_iou_thresh
         self.mask_prompt_norm = mask_prompt_norm
         self.side_multiple = side_multiple
-        self.sam = build_sam(model, pretrained).requires_grad_(False)
+        self.sam = (sam or build_sam(model, pretrained)).requires_grad_(False)
 
     @property
     def weights_hash(self) -> str:
@@ -109,13 +114,18 @@ class SamRefiner(Refiner):
         self.sam.to_precision(precision)
         return self
 
-    def share_sam_encoder(self, head: Head, patch_size: int) -> SamRefiner:
-        """Take the SAM of a head that has the same one: it sees an image once for both."""
+    @classmethod
+    def shared_parts(cls, head: Head, options: Mapping[str, Any]) -> dict[str, nn.Module]:
+        """Return the SAM of a head that has the same one: it sees an image once for both."""
+        asked = signature(cls).bind(**options)
+        asked.apply_defaults()
+        sam = head.sam_built_from(asked.arguments["model"], asked.arguments["pretrained"])
+        return {} if sam is None else {"sam": sam}
+
+    def fit_patch(self, patch_size: int) -> SamRefiner:
+        """Take CLIP's patch for the multiple of the sides, unless that is set."""
         if self.side_multiple is None:
             self.side_multiple = patch_size
-        tower = getattr(head, "sam_tower", None)
-        if tower is not None and tower.weights_hash == self.sam.weights_hash:
-            self.sam = tower
         return self
 
     def refine(
@@ -126,9 +136,13 @@ class SamRefiner(Refiner):
         *,
         threshold: float = 0.0,
         background: int = 0,
+        sam_features: SamFeatures | None = None,
     ) -> Decoded:
         """Refine one result; see `Refiner`. The threshold is not applied once more."""
-        return self.refine_with(self.sam.encode(image_np, self.side_multiple or 1), decoded, maps)
+        multiple = self.side_multiple or 1
+        if sam_features is None or not self.sam.has_seen(image_np, sam_features, multiple):
+            sam_features = self.sam.encode(image_np, multiple)
+        return self.refine_with(sam_features, decoded, maps)
 
     @torch.no_grad()
     def refine_with(self, features: SamFeatures, decoded: Decoded, maps: Maps) -> Decoded:

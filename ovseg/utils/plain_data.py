@@ -75,15 +75,21 @@ def resolve_type(
     return table[name], arguments
 
 
-def build(data: Any, table: Mapping[str, Callable[..., T]], where: str) -> T:
+def build(data: Any, table: Mapping[str, Callable[..., T]], where: str, **parts: object) -> T:
     """Build what the data describe; arguments as for `resolve_type`.
+
+    Args:
+        data: what a user wrote.
+        table: what there is, by name.
+        where: what the data are, for the message.
+        **parts: arguments that are no plain data; a class names those it takes in `built_parts`.
 
     Raises:
         ConfigError: an unknown type or key, or a wrong value.
     """
     make, arguments = resolve_type(data, table, where)
     try:
-        return make(**arguments)
+        return make(**arguments, **parts)
     except TypeError as error:
         raise ConfigError(f"wrong kind of value: {error}", where=where) from error
 
@@ -108,9 +114,11 @@ def to_config(part: object, table: Mapping[str, type]) -> dict[str, Any]:
 
 
 def _argument_names(make: Callable[..., Any]) -> list[str]:
-    """Names of the arguments; a class without an `__init__` of its own has none."""
+    """Names of arguments that are plain data; a class without an `__init__` of its own has none."""
     words = inspect.signature(make).parameters.values()
-    return [each.name for each in words if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+    built = getattr(make, "built_parts", ())
+    stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in words if each.kind not in stars and each.name not in built]
 
 
 def _others(table: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "check_whole",
     "is_whole_model",
     "detect_contents",
+    "lacks_prompts",
     "place",
     "split_clip_weights",
     "take_prompts",
@@ -88,6 +89,17 @@ def detect_contents(state: Mapping[str, Any]) -> frozenset[str]:
         "proposals": "no_object" in names or any(n.startswith("sem_seg_head.") for n in names),
     }
     return frozenset(kind for kind, there in kinds.items() if there)
+
+
+def lacks_prompts(state: Mapping[str, Any]) -> bool:
+    """Whether a file brings a CLIP and no prompts for it: a model's own do not go with that CLIP.
+
+    Example:
+        >>> lacks_prompts({"visual.conv1.weight": None}), lacks_prompts({"no_object": None})
+        (True, False)
+    """
+    kinds = detect_contents(state)
+    return "clip" in kinds and "prompts" not in kinds
 
 
 def place(spec: dict[str, Any], state: Mapping[str, Any], path: str | Path) -> None:

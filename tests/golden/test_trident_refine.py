@@ -143,12 +143,12 @@ def test_whole_chain(path: Path) -> None:
         f"{weights}.json",
         f"{weights}.safetensors",
         side_multiple=chain.patch,
+        sam=plain.head.sam_tower,
         **{name: options[name] for name in DEFAULTS},
     )
     refined = Pipeline(
         plain.clip, plain.head, refiner=refiner, settings=plain.settings, cache_dir=None
     )
-    assert refined.refiner.sam is plain.head.sam_tower
     coarse = plain(chain.image_np, chain.words)
     assert (coarse.labels == chain.arrays["coarse_pred"]).mean() >= 0.999
     ours = refined(chain.image_np, chain.words)

@@ -127,6 +127,7 @@ def test_cleaning_gives_doubtful_patches_to_every_query_of_the_background(clip, 
         ("auto", "coco_object_clip_dinoiser", True),
         ("auto", "context60_clip_dinoiser", False),
         ("auto", "context60", False),
+        ("auto", "context60_mmseg", False),
         (True, "context60", True),
         (False, "voc21", False),
         ("auto", "voc20", False),
@@ -139,6 +140,14 @@ def test_the_data_set_rule_of_cleaning(clip, setting, vocabulary, cleans):
     head = trained(clip, clean_background=setting)
     assert head.cleans_background(Vocabulary.parse(vocabulary)) is cleans
     assert head.cleans_background(None) is False
+
+
+def test_the_name_of_a_file_decides_nothing(clip, tmp_path):
+    file = tmp_path / "context60_mine.txt"
+    file.write_text("cat\nbackground\n")
+    assert trained(clip).cleans_background(Vocabulary.parse(str(file)))
+    other_words = Vocabulary.builtin("context60").with_background("wall of a house")
+    assert not trained(clip).cleans_background(other_words)
 
 
 def test_direct_mode_without_found_cleans_nothing(clip):

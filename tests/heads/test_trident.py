@@ -8,7 +8,9 @@ import torch
 
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
+from ovseg.models.sam import SamEncoder, SamFeatures
 from ovseg.pipeline import Pipeline, build_pipeline
+from ovseg.segmenter import model_spec
 from tests.models.test_sam import SMALL
 
 DINO = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3}
@@ -119,13 +121,73 @@ def test_half_precision_is_close(pipeline: Pipeline) -> None:
     assert np.abs(full.scores - found.scores).mean() < 0.05
 
 
-def test_one_pass_of_sam_serves_twice(pipeline: Pipeline) -> None:
-    """A refiner that asks the same encoder about the same image finds it encoded."""
-    seen, tower = image(72, 96), pipeline.head.sam_tower
-    pipeline(seen, CLASS_NAMES)
-    assert tower.encode(seen, pipeline.clip.patch_size) is tower.encode(
-        seen.copy(), pipeline.clip.patch_size
-    )
+SAM_TINY = {"model": "asset:sam_tiny.json", "pretrained": "asset:sam_tiny.safetensors"}
+REFINER = {"type": "SamRefiner", **SAM_TINY, "sam_iou_thresh": -9.0, "minimal_area": 9}
+
+
+def refined(refiner: dict, **options: object) -> Pipeline:
+    torch.manual_seed(0)
+    head = {"type": "TridentHead", **TOWERS, "sam": SAM_TINY, **options}
+    spec = {"backbone": TINY, "decode_head": head, "refiner": refiner, "templates": "photo"}
+    return build_pipeline({**spec, "test_cfg": SLIDE}, cache_dir=None)
+
+
+def passes(pipeline: Pipeline, seen: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many images SAM encodes for one result."""
+    count, encode = [], SamEncoder.encode
+
+    def watched(*args: object, **options: object) -> SamFeatures:
+        count.append(1)
+        return encode(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SamEncoder, "encode", watched)
+        pipeline(seen, CLASS_NAMES)
+    return len(count)
+
+
+@pytest.mark.parametrize(
+    ("refiner", "options", "expected"),
+    [
+        ({}, {}, 1),
+        ({"side_multiple": 5}, {}, 2),
+        ({}, {"sam_tiles": 2}, 3),
+        ({}, {"sam_grid": "full"}, 2),
+    ],
+)
+def test_one_pass_of_sam_serves_head_and_refiner(
+    refiner: dict, options: dict, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the refiner needs the image in another form than the head did."""
+    pipeline, seen = refined({**REFINER, **refiner}, **options), image(72, 109)
+    assert pipeline.refiner.sam is pipeline.head.sam_tower
+    assert passes(pipeline, seen, monkeypatch) == expected
+    found = pipeline(seen, CLASS_NAMES)
+    monkeypatch.setattr(SamEncoder, "has_seen", lambda *_: False)
+    alone = pipeline(seen, CLASS_NAMES)
+    assert np.array_equal(found.labels, alone.labels)
+    assert np.array_equal(found.scores, alone.scores)
+
+
+def test_a_refiner_with_another_sam_builds_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = refined({**REFINER, "model": SMALL, "pretrained": None})
+    assert pipeline.refiner.sam is not pipeline.head.sam_tower
+    assert passes(pipeline, image(72, 96), monkeypatch) == 2
+    random = refined({**REFINER, **TOWERS["sam"]}, sam=TOWERS["sam"])
+    assert random.refiner.sam is not random.head.sam_tower
+
+
+def test_a_shared_sam_is_no_setting() -> None:
+    assert "sam" not in refined(REFINER).protocol()["refiner"]
+    with pytest.raises(ConfigError, match="unknown key 'sam'"):
+        refined({**REFINER, "sam": None})
+
+
+@pytest.mark.parametrize("name", ["trident-vit-b16", "trident-vit-l14", "trident-vit-h14"])
+def test_models_of_the_zoo_share_their_sam(name: str) -> None:
+    spec = model_spec(name, refine="sam")
+    head, refiner = spec["decode_head"]["sam"], spec["refiner"]
+    assert head == {key: refiner[key] for key in ("model", "pretrained")}
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ def test_masks_of_the_ground_truth(segmentor, flip):
     # CLIP may name a region wrongly, but names all of it alike.
     found = sample.pred_sem_seg.data[0]
     assert len(found[:, :20].unique()) == len(found[10:, 20:].unique()) == 1
+    assert sample.seg_logits.data.shape == (3, 30, 44)
+    assert head.source._given is None  # the labels came with the image, and went with it
     with pytest.raises(ConfigError, match="the images have no labels"):
         segmentor.predict(image)
 
@@ -147,14 +149,33 @@ def test_released_checkpoints_reach_tower_and_prompts(segmentor):
 
 @pytest.mark.filterwarnings("ignore:weights in the layout of OVSeg")
 @pytest.mark.parametrize("whole", [True, False])
-def test_another_clip_switches_the_prompts_off(segmentor, whole):
+def test_loading_never_switches_prompts_off(segmentor, whole):
     own = segmentor.pipeline.clip.model.state_dict()
     state = {name: torch.full_like(tensor, 0.01) for name, tensor in own.items()}
-    with pytest.warns(UserWarning, match="switched off"):
-        segmentor.load_state_dict(whole_model(state, None) if whole else state)
-    assert (segmentor.pipeline.clip.model.visual.proj == 0.01).all()
-    assert segmentor.pipeline.head.mask_embedding is None
-    assert not segmentor.pipeline.head.prompts
+    state = whole_model(state, None) if whole else state
+    before, head = segmentor.pipeline.clip.model.visual.proj.clone(), segmentor.pipeline.head
+    with pytest.raises(CheckpointError, match=r"without mask prompts.*decode_head.prompts=False"):
+        segmentor.load_state_dict(dict(state))
+    assert torch.equal(segmentor.pipeline.clip.model.visual.proj, before)
+    assert head.prompts
+    assert head.mask_embedding is not None
+
+
+@pytest.mark.parametrize("prompts", [True, False])
+def test_another_clip_switches_the_prompts_off_before_the_model_is_built(prompts):
+    spec = {"decode_head": {"type": "MaskAdaptedClipHead", "pretrained": "a file"}}
+    state = {"visual.conv1.weight": torch.ones(1)}
+    if prompts:
+        state["visual.mask_embedding"] = torch.ones(1)
+        HEADS["MaskAdaptedClipHead"].fit_to_weights(spec, lambda: state, "other.pt")
+        assert spec["decode_head"] == {"type": "MaskAdaptedClipHead", "pretrained": "a file"}
+        return
+    with pytest.warns(UserWarning, match="other.pt holds a CLIP without mask prompts.*off"):
+        HEADS["MaskAdaptedClipHead"].fit_to_weights(spec, lambda: state, "other.pt")
+    assert spec["decode_head"]["prompts"] is False
+    assert spec["decode_head"]["pretrained"] is None
+    HEADS["MaskAdaptedClipHead"].fit_to_weights(spec, dict, "other.pt")
+    HEADS["MaskClipHead"].fit_to_weights(spec, pytest.fail, "other.pt")
 
 
 def test_windows_of_mmseg_are_refused(segmentor):

@@ -133,8 +133,10 @@ def test_sam_refines_by_configuration(config, image):
     assert not model.load_state_dict(weights).missing_keys
 
 
-def test_classes_are_those_of_the_vocabulary_whatever_mmseg_assigns(model):
-    model.dataset_meta = {"classes": ("road",), "palette": [[1, 2, 3]]}
+def test_classes_are_those_of_the_vocabulary_whatever_mmseg_assigns(model, caplog):
+    with caplog.at_level("DEBUG", logger="ovseg"):
+        model.dataset_meta = {"classes": ("road",), "palette": [[1, 2, 3]]}
+    assert "dataset_meta (1 classes) is not taken over" in caplog.text
     assert model.dataset_meta["classes"] == CLASSES
     assert len(model.dataset_meta["palette"]) == model.num_classes == model.out_channels == 40
 
@@ -198,13 +200,15 @@ def test_mmseg_faces_for_one_window(model, image):
 
 def test_a_plain_clip_file_is_a_checkpoint(config, image):
     random = make(config, backbone={**to_dict(config.model.backbone), "pretrained": None})
-    before = labels(random, as_input(image))
+    before, words = labels(random, as_input(image)), random._text()
     load_checkpoint(random, CLIP_FILE)
     trained = make(config)
     assert all(map(torch.equal, random.state_dict().values(), trained.state_dict().values()))
     after = labels(random, as_input(image))
     assert torch.equal(after, labels(trained, as_input(image)))
     assert not torch.equal(after, before)
+    assert torch.equal(random._text(), trained._text())
+    assert not torch.equal(random._text(), words)
     assert random.backbone.clip.weights_hash != trained.pipeline.protocol()["weights_hash"]
 
 
@@ -232,3 +236,25 @@ def test_half_precision_is_passed_on(config, image):
     model = make(config, precision="bf16")
     assert model.pipeline.protocol()["precision"] == "bfloat16"
     assert labels(model, as_input(image)).shape == (1, *SIZE)
+
+
+def test_one_encoder_stands_behind_all_parts(config):
+    """Backbone, pipeline and text bank run the same encoder, and the head keeps none beside it."""
+    model = make(config)
+    clip = model.pipeline.clip
+    assert model.backbone.clip is clip
+    assert model.pipeline.bank.clip is clip
+    visual = id(clip.model.visual)
+    assert len(list(paths_to(model, visual))) <= 9
+
+
+def paths_to(part, wanted, path=()):
+    """Attribute paths from a model to one of its modules, by objects of ovseg and of torch."""
+    if id(part) == wanted:
+        yield path
+    elif len(path) < 7:
+        inner = {**vars(part), **getattr(part, "_modules", {})}
+        for name, each in inner.items():
+            ours = type(each).__module__.startswith("ovseg.")
+            if ours or isinstance(each, torch.nn.Module):
+                yield from paths_to(each, wanted, (*path, name))

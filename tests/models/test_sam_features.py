@@ -39,7 +39,6 @@ def few_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @torch.no_grad()
 def test_embedding_is_that_of_segment_anything(sam: SamEncoder, image: np.ndarray) -> None:
     ready = sam.prepare(image, 4)
-    sam._last = None
     found = sam.encode(image, 4)
     expected = sam.model.image_encoder(ready.pixels)
     torch.testing.assert_close(found.embedding, expected, atol=1e-5, rtol=1e-5)
@@ -71,14 +70,21 @@ def test_partial_patches_are_dropped_or_filled(sam: SamEncoder, image: np.ndarra
     assert sam.encode(image[:1]).valid == (1, 4)
 
 
-def test_other_weights_look_again(sam: SamEncoder, image: np.ndarray) -> None:
-    torch.manual_seed(0)
-    own = build_sam(SMALL, None)
-    before = own.encode(image)
-    assert own.encode(image.copy()) is before
-    own.load_state_dict(sam.state_dict())
-    torch.testing.assert_close(own.encode(image).tokens, sam.encode(image).tokens)
-    assert own.encode(image[::-1]) is not own.encode(image)
+def test_features_tell_whether_they_are_of_the_whole_image(
+    sam: SamEncoder, image: np.ndarray
+) -> None:
+    assert sam.has_seen(image, sam.encode(image))
+    assert sam.has_seen(image, sam.encode(image, 4), 4)
+    assert not sam.has_seen(image, sam.encode(image, 4))
+    assert not sam.has_seen(image, sam.encode(image[:, :25]))
+    assert not sam.has_seen(image, sam.encode(image, full_patches=True))
+    assert not build_sam(SMALL, None).has_seen(image, sam.encode(image))
+
+
+def test_nothing_is_kept_between_images(sam: SamEncoder, image: np.ndarray) -> None:
+    before = set(vars(sam))
+    assert sam.encode(image) is not sam.encode(image)
+    assert set(vars(sam)) == before
 
 
 def test_thresholds() -> None:

@@ -105,6 +105,40 @@ def test_second_call_encodes_nothing(clip: ClipEncoder, tmp_path: Path) -> None:
     assert sum(count for count, _ in watched.shapes) == 1 + 14
 
 
+@torch.inference_mode()
+def test_lists_are_kept_in_memory_by_weights_device_and_format(clip: ClipEncoder) -> None:
+    watched = Watched(clip)
+    bank = TextBank(watched, "photo", cache_dir=None)
+    first = bank.embeddings(["cat", "dog"])
+    assert bank.embeddings(("cat", "dog")) is first
+    assert not first.is_inference()
+    half = bank.embeddings(["cat", "dog"], "cpu", torch.bfloat16)
+    assert (half.dtype, first.dtype) == (torch.bfloat16, torch.float32)
+    assert bank.embeddings(["cat", "dog"], "meta").device.type == "meta"
+    assert bank.embeddings(["cat", "dog"]) is first
+    watched.changes["weights_hash"] = "0" * 64
+    watched.encode_text = lambda tokens: clip.encode_text(tokens).flip(1)
+    torch.testing.assert_close(bank.embeddings(["cat", "dog"]), first.flip(1), atol=1e-6, rtol=0)
+
+
+def test_few_lists_are_kept_the_latest_used(clip: ClipEncoder) -> None:
+    bank = TextBank(clip, "photo", cache_dir=None)
+    first, second = bank.embeddings(["cat"]), bank.embeddings(["dog"])
+    for number in range(7):
+        bank.embeddings([f"thing {number}"])
+        assert bank.embeddings(["cat"]) is first
+    assert bank.embeddings(["dog"]) is not second
+
+
+def test_other_weights_have_files_of_their_own(clip: ClipEncoder, tmp_path: Path) -> None:
+    watched = Watched(clip)
+    bank = TextBank(watched, "photo", cache_dir=tmp_path)
+    bank.encode(["cat"])
+    watched.changes["weights_hash"] = "0" * 64
+    bank.encode(["cat"])
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+
+
 @pytest.mark.parametrize("change", ["weights", "templates", "text", "tower"])
 def test_cache_tells_apart(clip: ClipEncoder, tmp_path: Path, change: str) -> None:
     TextBank(clip, "vild14", cache_dir=tmp_path).encode(["cat"])

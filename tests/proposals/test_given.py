@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from ovseg.errors import ConfigError, DatasetError, InputError
+from ovseg.heads import MaskAdaptedClip
 from ovseg.inference.head_input import HeadInput
 from ovseg.proposals.given import PrecomputedMaskProposer
 
@@ -79,3 +82,22 @@ def test_files_that_hold_no_masks_are_refused(tmp_path, name, error):
     (tmp_path / "labels.png").write_text("no image")
     with pytest.raises(error, match=name):
         PrecomputedMaskProposer(tmp_path / name)
+
+
+def test_masks_of_a_request_go_first_and_are_not_kept():
+    given = PrecomputedMaskProposer()
+    given.set_masks(LABELS)
+    kept = given.propose(request()).prob
+    one = torch.ones(1, *LABELS.shape, dtype=torch.bool)
+    assert torch.equal(given.propose(replace(request(), masks=one)).prob, one)
+    assert torch.equal(given.propose(request()).prob, kept)
+    with pytest.raises(InputError, match="masks beyond 0 and 1"):
+        given.propose(replace(request(), masks=2.0 * one))
+
+
+def test_only_true_masks_need_the_labels():
+    assert PrecomputedMaskProposer("ground_truth").uses_ground_truth
+    assert not PrecomputedMaskProposer().uses_ground_truth
+    for proposer, wanted in ({"masks": "ground_truth"}, True), ({}, False):
+        head = MaskAdaptedClip({"type": "PrecomputedMaskProposer", **proposer}, prompts=False)
+        assert head.uses_ground_truth is wanted

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import io
 import os
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from ovseg.errors import CheckpointError
+from ovseg.weights import download
 from ovseg.weights.download import Weights, cache_root, is_offline, parse_remote
 
 CONTENT = b"weights"
@@ -158,6 +160,14 @@ def test_offline_and_not_here(remote: Weights, offline: None) -> None:
 def test_words_for_offline(monkeypatch, value: str, offline: bool) -> None:
     monkeypatch.setenv("OVSEG_OFFLINE", value)
     assert is_offline() is offline
+
+
+def test_one_function_reads_the_word_for_offline() -> None:
+    """Whoever opens a socket asks `is_offline`; so one spelling cannot bind some of them only."""
+    package = Path(download.__file__).parents[1]
+    readers = re.compile(r"""(environ|getenv)\W+(get\W+)?OVSEG_OFFLINE""")
+    found = [p for p in package.rglob("*.py") if readers.search(p.read_text(encoding="utf-8"))]
+    assert found == [Path(download.__file__)]
 
 
 def test_what_the_hub_has_kept_is_found(tmp_path: Path, offline: None, monkeypatch) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from ovseg.datasets.pairs import check_class_order
 from ovseg.errors import CheckpointError, ConfigError
 from ovseg.evaluation.report import write_result
+from ovseg.mm.checkpoints import load_from_local
 from ovseg.mm.launch import choose_runner_device, plain_errors, process_group, read_config
 from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.testing.result import make_result
@@ -110,11 +111,17 @@ def _route_checkpoint(config: Config, checkpoint: str | None) -> str | None:
     """Choose what is loaded over the built model, if anything.
 
     A model whose weights have to be put by hand cannot be built without them: a file that is given
-    for it takes their place at once.
+    for it takes their place at once. Any other file is loaded over a model that is built for it.
     """
-    if checkpoint is None:
-        return config.get("load_from")
-    if checkpoint == "none" or not head_class(config.model).needs_a_file(config.model):
+    head = head_class(config.model)
+    if checkpoint is None or not head.needs_a_file(config.model):
+        checkpoint = checkpoint or config.get("load_from")
+        if checkpoint is not None and Path(checkpoint).is_file():
+            head.fit_to_weights(
+                config.model, lambda: load_from_local(checkpoint)["state_dict"], checkpoint
+            )
+        return checkpoint
+    if checkpoint == "none":
         return checkpoint
     if not Path(checkpoint).is_file():
         raise CheckpointError("no such checkpoint", where=checkpoint, fix="check the path")

@@ -15,6 +15,7 @@ from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.scenes.world import SPLITS, draw_scene
 from ovseg.scenes.write import write_scenes
 from ovseg.segmenter import load
+from ovseg.weights.sources import asset_path
 
 pytestmark = pytest.mark.slow
 
@@ -225,3 +226,17 @@ def test_an_image_listed_twice_is_refused(own, tmp_path, capsys):
     words = ["test", own[0], "--work-dir", str(tmp_path), "--cfg-options"]
     assert main([*words, "test_dataloader.dataset.ann_file=list.txt"]) == 1
     assert "the split has 4 items but only 3 different images" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.*holds a CLIP without mask prompts")
+def test_another_clip_is_measured_without_the_prompts_of_the_model(tmp_path):
+    """As the configuration without prompts, whose CLIP it is, to the last count."""
+    config = str(ROOT / "configs" / "scenes" / "mask_adapted_tiny.py")
+    clip = str(asset_path("clip_tiny.safetensors"))
+    assert measure(config, tmp_path / "a", clip) == 0
+    untuned = config.replace("_tiny.py", "_tiny_untuned.py")
+    assert measure(untuned, tmp_path / "b") == 0
+    given, stated = result_of(tmp_path / "a"), result_of(tmp_path / "b")
+    assert given["protocol"]["decode_head"] == stated["protocol"]["decode_head"]
+    assert given["protocol"]["decode_head"]["prompts"] is False
+    assert given["areas"] == stated["areas"]
