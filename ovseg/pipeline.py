@@ -25,7 +25,6 @@ from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.refine.base import Refiner
 from ovseg.registry import HEADS, REFINERS
 from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
-from ovseg.utils.shapes import size_of
 from ovseg.weights.read import hash_state
 
 __all__ = ["Pipeline", "build_pipeline", "usable_precision"]
@@ -117,7 +116,8 @@ class Pipeline:
         Raises:
             InputError: no such array.
         """
-        require_rgb(image)
+        if image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
+            require_rgb(image)  # says what is wrong
         height, width = self.settings.network_size(image.shape[:2])
         if (height, width) != image.shape[:2]:
             image = _resize(image, (height, width), self.settings.resize)
@@ -182,7 +182,8 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        vocabulary = Vocabulary.parse(vocabulary)
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary.parse(vocabulary)
         request = self._request(image_tensor, vocabulary, out_size, image_np, masks)
         background = vocabulary.background or 0
         threshold = self.settings.threshold
@@ -237,7 +238,8 @@ class Pipeline:
             PromptError: unusable words.
             RuntimeLimitError: memory is not enough.
         """
-        vocabulary = Vocabulary.parse(vocabulary)
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary.parse(vocabulary)
         request = self._request(image_tensor, vocabulary, out_size, image_np, masks)
         classes = range(len(vocabulary.classes))
 
@@ -257,13 +259,14 @@ class Pipeline:
     ) -> HeadInput:
         """Return what the head is given; its windows are laid later."""
         _check_image(image_tensor)
+        _, height, width = image_tensor.shape
         if image_np is None and (self.refiner is not None or self.head.wants_image):
             image_np = _image_of(image_tensor, out_size)
         return HeadInput(
             self.clip,
             image_tensor.to(self.device),
             self.text_embeddings(vocabulary),
-            self.settings.windows(size_of(image_tensor)),
+            self.settings.windows((height, width)),
             self.settings.window_batch,
             vocabulary,
             image_np,

@@ -214,9 +214,9 @@ def score_image(
     """
     least = settings.crop if settings.mode == "slide" else (1, 1)
     image_tensor = head.resize_input(inputs.clip, inputs.image_tensor, least)
-    inputs = replace(inputs, image_tensor=image_tensor)
-    grid = settings.windows(inputs.size)
-    scores = head(replace(inputs, grid=grid))
+    _, height, width = image_tensor.shape
+    grid = settings.windows((height, width))
+    scores = head(replace(inputs, image_tensor=image_tensor, grid=grid))
     return scores, whole(out_size) if head.whole_image_scores else grid
 
 

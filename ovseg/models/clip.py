@@ -20,7 +20,6 @@ from ovseg.models.image_encoder import BackboneTokens, Dense, VisionTower, dtype
 from ovseg.models.model_config import build_model, read_model_config, resolve_normalization
 from ovseg.models.text_encoder import TextTower
 from ovseg.utils.padding import margins_around
-from ovseg.utils.shapes import size_of
 from ovseg.weights.load import TOWERS
 from ovseg.weights.read import hash_state, is_torchscript, sha256
 from ovseg.weights.sources import find_weights
@@ -140,7 +139,8 @@ class ClipEncoder(nn.Module):
             raise InputError(
                 f"images of shape {tuple(images.shape)}", expected="(B, 3, H, W), not empty"
             )
-        margin = self.margins(size_of(images))
+        height, width = images.shape[-2:]
+        margin = self.margins((height, width))
         images = images.to(self.mean)
         if self.pad_mode == "before":
             images = functional.pad(images, margin)
