@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
 from ovseg.heads.base import Head, score_image
-from ovseg.images.rgb import require_rgb, to_pixels
+from ovseg.images.decode import require_rgb, to_pixels
 from ovseg.inference.decode import Decoded, DecodeOptions, ImageMaps, decode
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.memory import recover_memory
@@ -27,7 +26,7 @@ from ovseg.registry import HEADS, REFINERS
 from ovseg.utils.plain_data import build, check_keys, resolve_type, to_config
 from ovseg.weights.read import hash_state
 
-__all__ = ["Pipeline", "build_pipeline", "usable_precision"]
+__all__ = ["Pipeline", "build_pipeline"]
 
 ClassNames = str | Sequence[str] | Vocabulary
 T = TypeVar("T")
@@ -326,7 +325,8 @@ def build_pipeline(
             a type of `ovseg.registry.REFINERS` and its arguments), `templates`, `vocabulary` (not
             used here) and `test_cfg` (arguments of `InferenceSettings`).
         device: where the towers go.
-        precision: "fp32", "bf16" or "fp16"; what the device cannot do falls back, with a warning.
+        precision: "fp32", "bf16" or "fp16", one that the device can do; see
+            `ovseg.utils.devices.choose_precision`.
         strict: refuse what would otherwise be mended with a warning.
         cache_dir: folder of the text cache; see `TextBank`.
 
@@ -359,7 +359,6 @@ def build_pipeline(
             )
     head = build(spec.get("decode_head"), HEADS, "decode_head")
     to_config(head, HEADS)  # what the protocol will ask for: now, not after hours of evaluation
-    precision = usable_precision(precision, device)
     refiner = None
     if wanted is not None:
         _, options = resolve_type(wanted, REFINERS, "refiner")
@@ -374,28 +373,6 @@ def build_pipeline(
         settings=settings.fit_patch(clip.patch_size, strict=strict),
         cache_dir=cache_dir,
     )
-
-
-def usable_precision(precision: str, device: str | torch.device) -> str:
-    """Return the precision, or the nearest one that the device can do, with a warning.
-
-    Args:
-        precision: "fp32", "bf16" or "fp16".
-        device: a device.
-
-    Example:
-        >>> usable_precision("fp32", "cpu")
-        'fp32'
-    """
-    kind, usable = torch.device(device).type, precision
-    if (kind == "cpu" and precision == "fp16") or (kind == "mps" and precision != "fp32"):
-        usable = "fp32"
-    elif kind == "cuda" and precision == "bf16":
-        supported = torch.cuda.is_bf16_supported(including_emulation=False)
-        usable = precision if supported else "fp16"
-    if usable != precision:
-        warnings.warn(f"{device} cannot do {precision}: {usable} is used", stacklevel=2)
-    return usable
 
 
 def _check_padding(clip: ClipEncoder, settings: InferenceSettings) -> None:

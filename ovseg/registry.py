@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -56,6 +56,7 @@ class Registry(Mapping[str, type[Any]]):
         self._classes: dict[str, type[Any]] = {}
         self._listeners: list[Listener] = []
         self._room_is_imported = False
+        self._is_complete = False
         self._lock = threading.RLock()
 
     def __getitem__(self, name: str) -> type[Any]:
@@ -70,6 +71,11 @@ class Registry(Mapping[str, type[Any]]):
     def __len__(self) -> int:
         self._find_all()
         return len(self._classes)
+
+    def items(self) -> ItemsView[str, type[Any]]:
+        """Return names and classes, of all that there are."""
+        self._find_all()
+        return dict(self._classes).items()
 
     def __repr__(self) -> str:
         return f"<registry of {self._room}: {', '.join(self._classes) or 'not looked into yet'}>"
@@ -122,8 +128,10 @@ class Registry(Mapping[str, type[Any]]):
         raise AttributeError(f"module {self._room!r} has no attribute {name!r}")
 
     def _find_all(self) -> None:
-        self._import_room()
-        installed_plugins()
+        if not self._is_complete:
+            self._import_room()
+            installed_plugins()
+            self._is_complete = True
 
     def _import_room(self) -> None:
         with self._lock:

@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.formats import FORMATS
 from ovseg.utils import rle
-from ovseg.utils.files import write_atomic
+from ovseg.utils.files import FORMATS, write_atomic
 
 __all__ = ["Segmentation"]
 

@@ -6,6 +6,9 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,6 +17,7 @@ from ovseg.registry import HEADS
 from ovseg.utils.devices import choose_device, choose_precision
 from ovseg.zoo import MODELS, Weights, model_entry
 from ovseg.zoo.config_files import SUFFIXES, foreign_program, read_model_spec
+from ovseg.zoo.entry import with_sources
 from ovseg.zoo.refiners import refiner_spec, refiner_weights
 
 if TYPE_CHECKING:
@@ -24,36 +28,76 @@ if TYPE_CHECKING:
     from ovseg.segmentation import Segmentation
 
 __all__ = [
+    "ResolvedModel",
     "Segmenter",
     "choose_vocabulary",
     "head_class",
     "load",
-    "model_spec",
+    "load_resolved",
     "route_weights",
+    "resolve",
 ]
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """What a request for a model comes to, all of it checked and chosen; made by `resolve`.
+
+    Attributes:
+        name: the model's name, or the path of its configuration.
+        spec: the plain data that it is built from.
+        device: where it runs, for example "cuda:0".
+        precision: "fp32", "bf16" or "fp16", one that the device can do.
+        weights: the published files that it needs, where it is one of the zoo's.
+        strict: refuse settings that would otherwise be mended with a warning.
+    """
+
+    name: str
+    spec: Mapping[str, Any]
+    device: str
+    precision: str
+    weights: tuple[Weights, ...] = ()
+    strict: bool = False
+
+    @property
+    def threshold(self) -> float:
+        """Pixels whose best probability is below this become background; 0 for none."""
+        return self.spec["test_cfg"].get("threshold") or 0.0
 
 
 class Segmenter:
     """A loaded model, ready for any vocabulary; made by `load`.
 
+    It may be used by several threads at a time. Pickled, it is its request: the other process
+    loads the model anew, from the same files.
+
     Attributes:
+        pipeline: the inference path itself, plain torch.
+        resolved: what it was built from.
         name: the model's name, or the path of its configuration.
         device: where it runs, for example "cuda:0".
         precision: "fp32", "bf16" or "fp16".
-        pipeline: the inference path itself, plain torch.
     """
 
-    def __init__(self, pipeline: Pipeline, *, name: str, device: str, precision: str) -> None:
+    def __init__(self, pipeline: Pipeline, resolved: ResolvedModel) -> None:
         self.pipeline = pipeline
-        self.name = name
-        self.device = device
-        self.precision = precision
+        self.resolved = resolved
+        self.name = resolved.name
+        self.device = resolved.device
+        self.precision = resolved.precision
+        self._vocabulary_of_names = lru_cache(maxsize=8)(choose_vocabulary)
 
     def __repr__(self) -> str:
         return f"Segmenter({self.name!r}, device={self.device!r}, precision={self.precision!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A head or refiner from outside the package registers when its module is imported.
+        parts = (self.pipeline.head, self.pipeline.refiner)
+        modules = tuple(type(part).__module__ for part in parts if part is not None)
+        return _load_again, (self.resolved, modules)
+
     @overload
-    def segment(
+    def segment(  # type: ignore[overload-overlap]  # a text is one path
         self,
         image: ImageSource,
         class_names: str | Sequence[str] | Vocabulary,
@@ -66,7 +110,7 @@ class Segmenter:
     @overload
     def segment(
         self,
-        image: list[ImageSource] | tuple[ImageSource, ...],
+        image: Sequence[ImageSource],
         class_names: str | Sequence[str] | Vocabulary,
         *,
         background: str = ...,
@@ -105,7 +149,7 @@ class Segmenter:
             RuntimeLimitError: memory is not enough.
         """
         vocabulary = self.vocabulary(class_names, background)
-        if isinstance(image, (list, tuple)):
+        if isinstance(image, Sequence) and not isinstance(image, (str, bytes, memoryview)):
             return [self._segment(one, vocabulary, options, palette) for one in image]
         return self._segment(image, vocabulary, options, palette)
 
@@ -117,6 +161,11 @@ class Segmenter:
         Raises:
             PromptError: the classes cannot be used.
         """
+        if isinstance(class_names, (list, tuple)) and all(
+            isinstance(name, str) for name in class_names
+        ):
+            names = tuple(class_names)
+            return self._vocabulary_of_names(names, background, threshold=self.threshold)
         return choose_vocabulary(class_names, background, threshold=self.threshold)
 
     def prepare(
@@ -155,10 +204,10 @@ class Segmenter:
         options: ReadOptions | None,
         palette: Sequence[tuple[int, int, int]] | None,
     ) -> Segmentation:
-        from ovseg.images import ReadOptions, read_image
+        from ovseg.images import read_image
         from ovseg.segmentation import Segmentation
 
-        image = read_image(source, options or ReadOptions())
+        image = read_image(source, options)
         decoded = self.pipeline(image.pixels, vocabulary)
         return Segmentation(
             labels=decoded.labels,
@@ -206,24 +255,94 @@ def load(
         ConfigError: an unknown name, device or setting; raised before any weights are read.
         CheckpointError: the weights are not there, damaged or of another model.
     """
+    return load_resolved(
+        resolve(
+            name_or_config,
+            checkpoint,
+            device,
+            precision,
+            refine,
+            test_cfg=test_cfg,
+            strict=strict,
+            trust_python_config=trust_python_config,
+        )
+    )
+
+
+def resolve(
+    name_or_config: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    refine: str | None = None,
+    *,
+    test_cfg: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    trust_python_config: bool = False,
+) -> ResolvedModel:
+    """Check a request for a model and settle all that it leaves open; no weights are read.
+
+    Arguments and errors are those of `load`. Of a checkpoint the names are looked at, where they
+    tell what it is for.
+    """
+    name = os.fspath(name_or_config)
+    # What is cheap comes first: looking for devices imports torch.
+    is_path = name.endswith(SUFFIXES) or os.sep in name or Path(name).is_file()
+    known = model_entry(name) if name in MODELS or not is_path else None
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    note = foreign_program(name_or_config)
-    if note is not None and not trust_python_config:
-        warnings.warn(f"{note} (trust_python_config=True says that you do)", stacklevel=2)
-    spec = model_spec(name_or_config, checkpoint, refine=refine, test_cfg=test_cfg)
-    from ovseg.pipeline import build_pipeline, usable_precision
+    if known is not None:
+        spec = deepcopy(dict(known.spec))
+    else:
+        note = foreign_program(name)
+        if note is not None and not trust_python_config:
+            warnings.warn(f"{note} (trust_python_config=True says that you do)", stacklevel=3)
+        spec = read_model_spec(name)
+    if checkpoint is not None:
+        path = Path(checkpoint)
+        if not path.is_file():
+            raise CheckpointError("no such file of weights", where=path, fix="check the path")
+        route_weights(spec, path)
+    if refine is not None:
+        spec["refiner"] = refiner_spec(refine, spec)
+    spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
+    weights: tuple[Weights, ...] = ()
+    if known is not None and checkpoint is None:
+        refiner = spec.get("refiner")
+        weights = known.weights + (refiner_weights(refiner) if refiner else ())
+    return ResolvedModel(name, spec, device, precision, weights, strict)
 
-    precision = usable_precision(precision, device)
-    name = str(name_or_config)
+
+def load_resolved(resolved: ResolvedModel) -> Segmenter:
+    """Load a model as `resolve` has settled it.
+
+    Raises:
+        ConfigError: a setting that does not fit the model.
+        CheckpointError: the weights are not there, damaged or of another model.
+    """
+    from ovseg.pipeline import build_pipeline
+    from ovseg.weights.read import reading_once
+
     try:
-        pipeline = build_pipeline(spec, device=device, precision=precision, strict=strict)
+        with reading_once():
+            pipeline = build_pipeline(
+                resolved.spec,
+                device=resolved.device,
+                precision=resolved.precision,
+                strict=resolved.strict,
+            )
     except CheckpointError as error:
-        if name in MODELS and checkpoint is None:
-            weights = (*model_entry(name).weights, *refiner_weights(spec.get("refiner")))
-            raise _with_source(error, weights) from error
+        if any(each.path() is None for each in resolved.weights):
+            raise with_sources(error, resolved.weights) from error
         raise
-    return Segmenter(pipeline, name=name, device=device, precision=precision)
+    return Segmenter(pipeline, resolved)
+
+
+def _load_again(resolved: ResolvedModel, modules: Sequence[str]) -> Segmenter:
+    """Load a model in another process, where what it is made of may not be registered yet."""
+    for module in modules:
+        import_module(module)
+    return load_resolved(resolved)
 
 
 def choose_vocabulary(
@@ -247,39 +366,13 @@ def choose_vocabulary(
     """
     from ovseg.prompts.vocabulary import Vocabulary
 
-    vocabulary = Vocabulary.parse(class_names, merge_duplicates=merge_duplicates)
+    if isinstance(class_names, Vocabulary):
+        vocabulary = class_names
+    else:
+        vocabulary = Vocabulary.parse(class_names, merge_duplicates=merge_duplicates)
     if background == "none" and threshold > 0:
         background = "auto"
     return vocabulary.with_background(background)
-
-
-def model_spec(
-    name_or_config: str | os.PathLike[str],
-    checkpoint: str | os.PathLike[str] | None = None,
-    *,
-    refine: str | None = None,
-    test_cfg: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the plain data a model is built from, with the caller's changes; see `load`.
-
-    Raises:
-        ConfigError: an unknown name, an unreadable configuration or an unknown refiner.
-        CheckpointError: the checkpoint is no file.
-    """
-    name = os.fspath(name_or_config)
-    if name in MODELS or not _looks_like_path(name):
-        spec = model_entry(name).fresh_spec()
-    else:
-        spec = deepcopy(read_model_spec(name))
-    if checkpoint is not None:
-        path = Path(checkpoint)
-        if not path.is_file():
-            raise CheckpointError("no such file of weights", where=path, fix="check the path")
-        route_weights(spec, path)
-    if refine is not None:
-        spec["refiner"] = refiner_spec(refine, spec)
-    spec["test_cfg"] = {**(spec.get("test_cfg") or {}), **(test_cfg or {})}
-    return spec
 
 
 def route_weights(spec: dict[str, Any], path: Path) -> None:
@@ -306,19 +399,3 @@ def head_class(spec: Mapping[str, Any]) -> type[Head]:
     head = spec.get("decode_head")
     kind = str(head.get("type")) if isinstance(head, Mapping) else ""
     return HEADS.get(kind.rpartition(".")[2], Head)
-
-
-def _looks_like_path(name: str) -> bool:
-    return name.endswith(SUFFIXES) or os.sep in name or Path(name).is_file()
-
-
-def _with_source(error: CheckpointError, weights: Sequence[Weights]) -> CheckpointError:
-    """Add to an error about absent weights what they are and where they come from."""
-    absent = [w for w in weights if w.path() is None]
-    if not absent:
-        return error
-    sources = ", ".join(
-        f"{w.name} ({w.size}, {w.license} license) from {w.source()}" for w in absent
-    )
-    fix = f"{error.fix or 'fetch the file'}; a file elsewhere is given with --checkpoint FILE"
-    return CheckpointError(error.what, where=error.where, expected=sources, fix=fix)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
-from ovseg.pipeline import Pipeline, build_pipeline, usable_precision
+from ovseg.pipeline import Pipeline, build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 from tests.small_sam import SMALL
 
@@ -234,16 +234,6 @@ def test_strict_refuses_a_crop_between_patches(tiny_clip_files):
         build_pipeline(spec, strict=True)
     with pytest.warns(UserWarning, match="patch"):
         assert build_pipeline(spec).settings.crop_size == (32, 32)
-
-
-def test_precision_falls_back_with_a_notice(make, monkeypatch):
-    with pytest.warns(UserWarning, match="fp32 is used"):
-        assert make(precision="fp16").protocol()["precision"] == "float32"
-    with pytest.warns(UserWarning, match="fp32 is used"):
-        assert usable_precision("bf16", "mps") == "fp32"
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    with pytest.warns(UserWarning, match="fp16 is used"):
-        assert usable_precision("bf16", "cuda:0") == "fp16"
 
 
 def test_half_precision_gives_nearly_the_same_labels(make, pipeline):

@@ -1,16 +1,28 @@
 import json
+import pickle
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import ovseg
+import ovseg.segmenter
 from ovseg.errors import CheckpointError, ConfigError, InputError, PromptError
-from ovseg.segmenter import choose_vocabulary, model_spec
+from ovseg.segmenter import choose_vocabulary, load_resolved, resolve
+from ovseg.weights import read
+from ovseg.weights.download import ASSETS
 from ovseg.zoo import model_entry
 
 CLASS_NAMES = ["sky", "grass; lawn", "red car"]
+
+
+def spec_of(*request, **settings):
+    return resolve(*request, device="cpu", **settings).spec
 
 
 @pytest.fixture(scope="module")
@@ -88,30 +100,30 @@ def test_a_threshold_brings_a_background(pixels):
 
 
 def test_refining_changes_only_the_spec():
-    assert model_spec("maskclip-tiny", refine="pamr")["refiner"] == {"type": "PamrRefiner"}
-    assert model_spec("maskclip-tiny", refine="none")["refiner"] is None
-    assert "refiner" not in model_spec("maskclip-tiny")
-    assert model_spec("maskclip-vit-b16", refine="sam")["refiner"]["model"] == "vit_b"
-    assert model_spec("maskclip-tiny", refine="sam")["refiner"]["model"] == "asset:sam_tiny.json"
+    assert spec_of("maskclip-tiny", refine="pamr")["refiner"] == {"type": "PamrRefiner"}
+    assert spec_of("maskclip-tiny", refine="none")["refiner"] is None
+    assert "refiner" not in spec_of("maskclip-tiny")
+    assert spec_of("maskclip-vit-b16", refine="sam")["refiner"]["model"] == "vit_b"
+    assert spec_of("maskclip-tiny", refine="sam")["refiner"]["model"] == "asset:sam_tiny.json"
     with pytest.raises(ConfigError, match="none, pamr, sam"):
-        model_spec("maskclip-tiny", refine="crf")
+        spec_of("maskclip-tiny", refine="crf")
 
 
 def test_a_configuration_and_a_checkpoint(tmp_path):
     spec = model_entry("maskclip-tiny").fresh_spec()
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"model": spec}))
-    assert model_spec(path)["backbone"] == spec["backbone"]
+    assert spec_of(path)["backbone"] == spec["backbone"]
     weights = tmp_path / "own.safetensors"
     with pytest.raises(CheckpointError, match="no such file of weights"):
-        model_spec(path, weights)
+        spec_of(path, weights)
     weights.touch()
-    assert model_spec(path, weights)["backbone"]["pretrained"] == str(weights)
+    assert spec_of(path, weights)["backbone"]["pretrained"] == str(weights)
     spec["backbone"]["tuned"] = "tower.safetensors"
     path.write_text(json.dumps({"model": spec}))
-    assert "tuned" in model_spec(path)["backbone"]
-    assert "tuned" not in model_spec(path, weights)["backbone"]
-    assert model_spec(path, test_cfg={"threshold": 0.3})["test_cfg"]["threshold"] == 0.3
+    assert "tuned" in spec_of(path)["backbone"]
+    assert "tuned" not in spec_of(path, weights)["backbone"]
+    assert spec_of(path, test_cfg={"threshold": 0.3})["test_cfg"]["threshold"] == 0.3
 
 
 def test_a_wrong_device_shows_before_the_configuration_is_read():
@@ -164,10 +176,105 @@ def test_a_checkpoint_goes_to_the_part_that_its_keys_name(tmp_path):
     clip = tmp_path / "clip.pt"
     torch.save({"logit_scale": torch.zeros(())}, clip)
     own = model_entry("clip-dinoiser-vit-b16").spec
-    spec = model_spec("clip-dinoiser-vit-b16", head)
+    spec = spec_of("clip-dinoiser-vit-b16", head)
     assert spec["decode_head"]["pretrained"] == str(head)
     assert spec["backbone"] == own["backbone"]
-    spec = model_spec("clip-dinoiser-vit-b16", clip)
+    spec = spec_of("clip-dinoiser-vit-b16", clip)
     assert spec["backbone"]["pretrained"] == str(clip)
     assert spec["decode_head"] == own["decode_head"]
-    assert model_spec("maskclip-vit-b16", head)["backbone"]["pretrained"] == str(head)
+    assert spec_of("maskclip-vit-b16", head)["backbone"]["pretrained"] == str(head)
+
+
+def test_a_request_is_resolved_before_anything_is_loaded(model):
+    resolved = resolve("maskclip-vit-b16", device="cpu", refine="sam", test_cfg={"threshold": 0.2})
+    assert (resolved.name, resolved.device) == ("maskclip-vit-b16", "cpu")
+    assert resolved.precision == "fp32"
+    assert [each.name for each in resolved.weights] == ["OpenAI CLIP ViT-B/16", "SAM ViT-B"]
+    assert resolved.threshold == 0.2
+    assert resolve("maskclip-tiny", device="cpu") == model.resolved
+    assert load_resolved(model.resolved).protocol() == model.protocol()
+
+
+def test_loading_settles_every_question_once(monkeypatch):
+    asked = []
+    for name in ("choose_device", "choose_precision", "model_entry"):
+        real = getattr(ovseg.segmenter, name)
+
+        def counted(*args, name=name, real=real):
+            asked.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(f"ovseg.segmenter.{name}", counted)
+    ovseg.load("maskclip-tiny", device="cpu")
+    assert sorted(asked) == ["choose_device", "choose_precision", "model_entry"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("maskclip-tiny", "clip_tiny"),
+        ("clip-dinoiser-tiny", "clip_tiny"),
+        ("clip-dinoiser-tiny", "clip_dinoiser_tiny"),
+        ("mask-adapted-clip-tiny", "maskformer_tiny"),
+    ],
+)
+def test_a_checkpoint_is_looked_at_once_and_read_once(name, file, tmp_path, monkeypatch):
+    path = tmp_path / f"{file}.safetensors"
+    shutil.copy(ASSETS / path.name, path)
+    headers, reads = [], []
+    read_header = read._read_header
+    monkeypatch.setattr(
+        read, "_read_header", lambda p, start: headers.append(p) or read_header(p, start)
+    )
+    monkeypatch.setattr(
+        safetensors.torch, "load_file", lambda p, *_: reads.append(p) or load_file(p)
+    )
+    resolved = resolve(name, path, "cpu")
+    assert reads == []
+    assert headers in ([], [path])
+    load_resolved(resolved)
+    assert reads.count(path) == 1
+
+
+def test_a_file_for_several_parts_of_a_model_is_read_once(tmp_path, monkeypatch):
+    path = tmp_path / "adapted.safetensors"
+    state = load_file(ASSETS / "clip_tiny.safetensors")
+    state |= load_file(ASSETS / "mask_prompts_tiny.safetensors")
+    save_file(state, path)
+    reads = []
+    read_checkpoint = read.read_checkpoint
+    monkeypatch.setattr(
+        read, "read_checkpoint", lambda p, **more: reads.append(p) or read_checkpoint(p, **more)
+    )
+    model = ovseg.load("mask-adapted-clip-tiny", path, device="cpu")
+    assert reads.count(path) == 1
+    own = ovseg.load("mask-adapted-clip-tiny", device="cpu")
+    hashes = [m.protocol()["head_weights_hash"] for m in (model, own)]
+    assert hashes[0] == hashes[1]
+
+
+def test_a_pickled_model_is_loaded_anew_by_its_request(model, pixels):
+    data = pickle.dumps(model)
+    assert len(data) < 10_000
+    other = pickle.loads(data)  # noqa: S301 - our own bytes
+    assert other.resolved == model.resolved
+    assert np.array_equal(
+        other.segment(pixels, CLASS_NAMES).labels, model.segment(pixels, CLASS_NAMES).labels
+    )
+
+
+def test_threads_share_a_model(model, pixels):
+    lists = [[f"thing {number}", "sky", "red car"] for number in range(6)]
+    expected = [model.segment(pixels, words) for words in lists]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda words: model.segment(pixels, words), lists * 3))
+    for one, result in zip(expected * 3, found, strict=True):
+        assert np.array_equal(one.labels, result.labels)
+        assert np.array_equal(one.scores, result.scores)
+
+
+def test_names_in_a_list_are_understood_once(model, pixels, monkeypatch):
+    model.segment(pixels, ["a pond", "a bridge"])
+    monkeypatch.setattr("ovseg.prompts.vocabulary.parse_entry", None)
+    assert model.segment(pixels, ["a pond", "a bridge"]).classes == ("a pond", "a bridge")
+    assert model.vocabulary(("a pond", "a bridge")) is model.vocabulary(["a pond", "a bridge"])

@@ -1,8 +1,9 @@
 """The command `ovseg`: one module a verb, one table of verbs, one place that turns errors to words.
 
 A verb's module has the constants `HELP` (one line) and `EXAMPLE`, and the functions
-`add_arguments(parser)` and `run(args) -> int`. Its top level imports only the standard library and
-light modules such as `ovseg.errors`, so that `ovseg --help` stays instant.
+`add_arguments(parser)` and `run(args) -> int`; `PLUGINS = True` gives it the option `--plugin`. Its
+top level imports only the standard library and light modules such as `ovseg.errors`, so that
+`ovseg --help` stays instant. Only the verb that was named gets its options.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ovseg import __version__
 from ovseg.errors import ConfigError, OvsegError, PromptError
@@ -91,24 +92,36 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ovseg {__version__}")
+    first = argv[0] if argv else "--help"
+    if not first.startswith("-") and first not in VERBS:
+        parser.error(_unknown_verb(first))
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, module in VERBS.items():
-        _add_verb(verbs, name, import_module(module))
-    if argv and not argv[0].startswith("-") and argv[0] not in VERBS:
-        parser.error(_unknown_verb(argv[0]))
+    for name in (first,) if first in VERBS else VERBS:
+        module = import_module(VERBS[name])
+        verb = verbs.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name in argv:
+            _add_options(verb, module)
     return parser.parse_known_verb(argv)
 
 
-def _add_verb(verbs: argparse._SubParsersAction[Any], name: str, module: ModuleType) -> None:
-    verb = verbs.add_parser(
-        name,
-        help=module.HELP,
-        description=module.HELP,
-        epilog=f"example:\n  {module.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _add_options(verb: argparse.ArgumentParser, module: ModuleType) -> None:
+    """Give the parser of a verb its options: its own, and those that many verbs have."""
     module.add_arguments(verb)
+    if getattr(module, "PLUGINS", False):
+        verb.add_argument(
+            "--plugin",
+            action="append",
+            default=[],
+            metavar="MODULE",
+            help="import a module of your own with heads, refiners or models; may be given again",
+        )
     verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verb.set_defaults(
         run=module.run, complain=verb.error, parser_options=list(verb._option_string_actions)

@@ -11,10 +11,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ovseg.cli.plugin_option import add_plugin_option
-
 HELP = "show versions, devices and what is usable, as a bug report needs it"
 EXAMPLE = "ovseg check --json > report.json"
+PLUGINS = True
 
 _VARIABLES = (
     "OVSEG_CACHE",
@@ -33,12 +32,11 @@ _VARIABLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_plugin_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return 0."""
-    from ovseg.utils.versions import versions
+    from ovseg.utils.devices import versions
 
     report = {
         "ovseg": _ovseg(),
@@ -77,7 +75,7 @@ def _system() -> dict[str, Any]:
 
 
 def _mmcv_kind() -> str:
-    from ovseg.utils.versions import package_version
+    from ovseg.utils.devices import package_version
 
     if package_version("mmcv"):
         return "full (compiled operators)"
@@ -118,11 +116,11 @@ def _works(device: str, precision: str) -> bool:
     """Whether the towers can run in a precision: what `ovseg.load` would not replace by another."""
     import torch
 
-    from ovseg.pipeline import usable_precision
+    from ovseg.utils.devices import choose_precision
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if usable_precision(precision, device) != precision:
+        if choose_precision(precision, device) != precision:
             return False
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     try:

@@ -6,11 +6,11 @@ import argparse
 import json
 from typing import Any
 
-from ovseg.cli.plugin_option import add_plugin_option
 from ovseg.errors import ConfigError
 
 HELP = "list the models, what they need and which weights are present"
 EXAMPLE = "ovseg models '*vit-b16*'"
+PLUGINS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pattern", nargs="?", default="*", help="names to show, e.g. '*tiny*' or a part of a name"
     )
     parser.add_argument("--json", action="store_true", help="print JSON with all details")
-    add_plugin_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:

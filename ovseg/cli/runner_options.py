@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 
-from ovseg.cli.plugin_option import add_plugin_option
 from ovseg.zoo.config_files import foreign_program
 
 __all__ = ["add_runner_options", "hide_gpus", "tell_of_program"]
@@ -34,7 +33,6 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change settings of CONFIG: model.test_cfg.stride=112 'list=[1,2]' 'nested=\"(a,b)\"'",
     )
-    add_plugin_option(parser)
     parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="none", help="what started the processes"
     )

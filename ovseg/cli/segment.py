@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ovseg.cli.plugin_option import add_plugin_option
-from ovseg.formats import FORMATS
+from ovseg.utils.files import FORMATS
 
 HELP = "label every pixel of images with the words you give"
 EXAMPLE = 'ovseg segment photos/ -c "sky, house; home, red car" -o results'
+PLUGINS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     which.add_argument("-m", "--model", help="a name from 'ovseg models'")
     which.add_argument("--config", metavar="FILE", help="a configuration: .json, .yaml or .py")
     group.add_argument("--checkpoint", metavar="FILE", help="local weights to use instead")
-    add_plugin_option(group)
     group.add_argument(
         "--trust-python-config",
         action="store_true",
@@ -122,23 +121,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment the images.
+    """Segment the images; see `ovseg.cli.segment_run.run`."""
+    from ovseg.cli import segment_run
 
-    Everything that can be wrong with the request shows before the model is loaded.
-
-    Returns:
-        0 when all images are done, 3 when some failed.
-
-    Raises:
-        OvsegError: nothing could be done, or results cannot be written.
-    """
-    from ovseg.cli.segment_request import Request
-    from ovseg.plugins import import_plugins
-
-    import_plugins(args.plugin)
-    request = Request(args)
-    # Only now: it loads the image libraries, which a wrong request should not wait for.
-    from ovseg.runs.folder import RunFolder
-
-    with RunFolder(args.out, request.settings(), overwrite=args.overwrite) as folder:
-        return request.carry_out(folder)
+    return segment_run.run(args)

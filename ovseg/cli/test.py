@@ -6,10 +6,11 @@ import argparse
 
 from ovseg.cli.runner_options import add_runner_options, hide_gpus, tell_of_program
 
-__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+__all__ = ["EXAMPLE", "HELP", "PLUGINS", "add_arguments", "run"]
 
 HELP: str = "measure a model on a data set: mIoU with its protocol, as mmseg configurations say"
 EXAMPLE: str = "ovseg test configs/maskclip/maskclip_tiny_scenes.py --limit 20"
+PLUGINS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

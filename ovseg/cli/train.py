@@ -6,10 +6,11 @@ import argparse
 
 from ovseg.cli.runner_options import add_runner_options, hide_gpus, tell_of_program
 
-__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+__all__ = ["EXAMPLE", "HELP", "PLUGINS", "add_arguments", "run"]
 
 HELP: str = "train what an mmseg configuration describes, resumable at any moment"
 EXAMPLE: str = "ovseg train configs/clip_dinoiser/clip_dinoiser_tiny_scenes.py --work-dir run"
+PLUGINS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

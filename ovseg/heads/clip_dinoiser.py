@@ -31,7 +31,7 @@ from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.registry import register_head
 from ovseg.utils.shapes import size_of
 from ovseg.weights.load import load_strict
-from ovseg.weights.read import read_state_dict
+from ovseg.weights.read import read_shapes, read_state_dict
 from ovseg.weights.sources import local_file
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def is_head_file(path: str | Path) -> bool:
     Raises:
         CheckpointError: it cannot be read.
     """
-    return not set(HEAD_KEYS).isdisjoint(read_state_dict(path, check_finite=False))
+    return not set(HEAD_KEYS).isdisjoint(read_shapes(path))
 
 
 _HINT = (

@@ -34,7 +34,7 @@ from ovseg.masks.proposer import MaskProposals
 from ovseg.registry import PROPOSERS, register_head
 from ovseg.utils.plain_data import build
 from ovseg.utils.shapes import size_of
-from ovseg.weights.read import read_state_dict
+from ovseg.weights.read import read_shapes
 from ovseg.weights.rename_ovseg import lacks_prompts, place, warn_prompts_off
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class MaskAdaptedClip(Head):
     @classmethod
     def route_weights(cls, spec: dict[str, Any], path: Path) -> None:
         """Name a file in all the parts that it holds weights for: CLIP, prompts, proposals."""
-        place(spec, read_state_dict(path, check_finite=False), path)
+        place(spec, read_shapes(path), path)
 
     @classmethod
     def fit_to_weights(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ovseg.errors import InputError
+from ovseg.images.decode import check_size
 from ovseg.images.depth import to_uint8
-from ovseg.images.frame import check_image_size
 from ovseg.images.options import LoadedImage, ReadOptions
 
 __all__ = ["from_array"]
@@ -37,7 +37,7 @@ def from_array(array: np.ndarray, options: ReadOptions, source: str = "<array>")
     _check_dtype(array, options, source)
     array = _to_hwc(array, options, source)
     height, width = array.shape[:2]
-    check_image_size(width, height, source, options)
+    check_size(width, height, source, options)
     if options.array_channels == "BGR":
         array = array[..., ::-1]
     pixels, rule = to_uint8(array, options.value_range, source)

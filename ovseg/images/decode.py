@@ -1,33 +1,47 @@
-"""Decode the bytes of an image file, frame by frame, into upright 8-bit RGB."""
+"""Decode images with Pillow, frame by frame, and bring them to upright 8-bit RGB."""
 
 from __future__ import annotations
 
 import io
-import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
-from ovseg.errors import InputError, OvsegError, RuntimeLimitError
-from ovseg.images import tiff
-from ovseg.images.frame import check_image_size, finish, pillow_settings, turn
+from ovseg.errors import InputError, RuntimeLimitError
+from ovseg.images.depth import to_uint8
 from ovseg.images.options import LoadedImage, ReadOptions
-from ovseg.images.sniff import identify
 
-__all__ = ["convert", "decode_file"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "check_size",
+    "convert",
+    "finish",
+    "pillow_frames",
+    "pillow_settings",
+    "require_rgb",
+    "to_pixels",
+    "turn",
+]
 
 _ORIENTATION = 0x0112
 _UNDO = {6: 8, 8: 6}
+_settings = threading.RLock()
 
 
-def decode_file(data: bytes, source: str, options: ReadOptions) -> Iterator[LoadedImage]:
+def pillow_frames(
+    data: bytes, kind: str, source: str, options: ReadOptions
+) -> Iterator[LoadedImage]:
     """Decode the frames of an image file one after the other.
 
     Args:
         data: the whole file.
+        kind: its format in Pillow's table.
         source: the image's name, for messages and for `LoadedImage.source`.
         options: how to read it.
 
@@ -35,55 +49,32 @@ def decode_file(data: bytes, source: str, options: ReadOptions) -> Iterator[Load
         One image a frame or page.
 
     Raises:
-        InputError: the bytes are no image, or a damaged or unsupported one.
+        InputError: values without a scale, or no pixels.
         RuntimeLimitError: more pixels than allowed; found before anything is decoded.
+        OSError, SyntaxError, ValueError, EOFError: damaged data, whatever Pillow says of it.
     """
-    kind = identify(data, source)
-    frames = _frames(data, kind, source, options)
-    for index in itertools.count():
-        with _explained(f"{source} (frame {index})" if index else source, options):
-            image = next(frames, None)
-        if image is None:
-            return
-        yield image
+    image_tensor = _open(data, kind)
+    check_size(*image_tensor.size, source, options)
+    count = _frame_count(image_tensor)
+    for index in range(count):
+        image_tensor.seek(index)
+        again = _open(data, kind) if options.allow_truncated else image_tensor
+        deep_png = data if kind == "PNG" and data[24:25] == b"\x10" else None
+        image_np = _convert(image_tensor, again, source, options, deep_png)
+        if count > 1:
+            image_np.notes.update(frames=count, frame=index)
+        yield image_np
 
 
 def convert(image: Image.Image, source: str, options: ReadOptions) -> LoadedImage:
-    """Turn an open Pillow image (its current frame) into an image.
+    """Turn an open Pillow image (its current frame) into an image; errors as `pillow_frames`.
 
     Args:
         image: any mode that has colors.
         source: the image's name.
         options: how to read it.
-
-    Returns:
-        The image.
-
-    Raises:
-        InputError: damaged data, or values without a scale.
-        RuntimeLimitError: more pixels than allowed.
     """
-    with _explained(source, options):
-        return _convert(image, image, source, options)
-
-
-def _frames(data: bytes, kind: str, source: str, options: ReadOptions) -> Iterator[LoadedImage]:
-    if kind == "TIFF":
-        first = next(tiff.directories(data), None)
-        if first is not None and (options.bands or tiff.is_deep(first)):
-            yield from tiff.deep_pages(data, source, options)
-            return
-    image = _open(data, kind)
-    check_image_size(*image.size, source, options)
-    count = _frame_count(image)
-    for index in range(count):
-        image.seek(index)
-        again = _open(data, kind) if options.allow_truncated else image
-        deep_png = data if kind == "PNG" and data[24:25] == b"\x10" else None
-        loaded = _convert(image, again, source, options, deep_png)
-        if count > 1:
-            loaded.notes.update(frames=count, frame=index)
-        yield loaded
+    return _convert(image, image, source, options)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -105,7 +96,7 @@ def _convert(
     options: ReadOptions,
     deep_png: bytes | None = None,
 ) -> LoadedImage:
-    check_image_size(*image.size, source, options)
+    check_size(*image.size, source, options)
     notes: dict[str, Any] = {}
     tiff_orientation = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
     image, truncated = _load(image, again, options)
@@ -175,29 +166,131 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-@contextmanager
-def _explained(source: str, options: ReadOptions) -> Iterator[None]:
-    """Turn whatever a decoder raises on damaged bytes into our errors."""
-    try:
-        yield
-    except OvsegError:
-        raise
-    except (MemoryError, Image.DecompressionBombError) as error:
+def check_size(width: int, height: int, source: str, options: ReadOptions) -> None:
+    """Refuse an image by the size that its header tells, before it is decoded.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        source: the image's name, for messages.
+        options: holds `max_pixels`.
+
+    Raises:
+        InputError: no pixels at all.
+        RuntimeLimitError: more than `options.max_pixels`.
+    """
+    if width < 1 or height < 1:
+        raise InputError(f"the size is {width} x {height}", where=source, expected="pixels")
+    if width * height > options.max_pixels:
         raise RuntimeLimitError(
-            f"too large to decode ({error or 'out of memory'})",
+            f"{width} x {height} = {width * height:,} pixels",
             where=source,
-            fix="make the image smaller",
-        ) from error
-    except Exception as error:
-        cut = "truncated" in str(error).lower()
-        hint = (
-            ""
-            if options.allow_truncated or not cut
-            else ", or read what is there (--allow-truncated)"
+            expected=f"at most {options.max_pixels:,}",
+            fix="raise --max-pixels if you trust the file, or make the image smaller",
         )
+
+
+def finish(
+    values: np.ndarray, orientation: int, source: str, options: ReadOptions, notes: dict[str, Any]
+) -> LoadedImage:
+    """Bring decoded values to upright 8-bit RGB and note what that took.
+
+    Args:
+        values: (H, W), or (H, W, 1, 3 or 4) where the fourth channel is alpha, as stored.
+        orientation: that of EXIF; what is not in 1..8 counts as 1.
+        source: the image's name.
+        options: value range, the color below transparent areas, whether to turn.
+        notes: gets `depth`, `transparent` and `exif_orientation`.
+
+    Returns:
+        The image.
+
+    Raises:
+        InputError: values without a scale.
+    """
+    pixels = _to_rgb(values, source, options, notes)
+    if orientation in range(2, 9):
+        notes["exif_orientation"] = orientation
+        pixels = pixels if options.ignore_exif else turn(pixels, orientation)
+    return LoadedImage(np.ascontiguousarray(pixels), source, notes)
+
+
+def _to_rgb(
+    values: np.ndarray, source: str, options: ReadOptions, notes: dict[str, Any]
+) -> np.ndarray:
+    flat = values
+    if values.dtype != np.uint8:
+        flat, notes["depth"] = to_uint8(values, options.value_range, source)
+    if flat.ndim == 2 or flat.shape[2] == 1:
+        return np.repeat(flat.reshape(*flat.shape[:2], 1), 3, axis=2)
+    if flat.shape[2] == 4:
+        alpha = flat[..., 3:].astype(np.uint16)
+        notes["transparent"] = round(float((alpha == 0).mean()), 6)
+        below = np.asarray(options.alpha_background, np.uint16)
+        return ((flat[..., :3] * alpha + below * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return flat
+
+
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a stored image upright by its EXIF orientation (EXIF 2.3, tag 0x0112).
+
+    Args:
+        pixels: (H, W, ...) array as stored.
+        orientation: 1..8.
+
+    Returns:
+        A view of `pixels`; height and width are swapped for 5 to 8.
+
+    Example:
+        >>> turn(np.array([[1, 2, 3]]), 6).tolist()
+        [[1], [2], [3]]
+    """
+    turned = pixels
+    if orientation in (5, 6, 7, 8):
+        turned = turned.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        turned = turned[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        turned = turned[::-1]
+    return turned
+
+
+@contextmanager
+def pillow_settings(unlimited: bool, lenient: bool) -> Iterator[None]:
+    """Change Pillow's process-wide settings for one load; ordinary loads never wait here.
+
+    Args:
+        unlimited: switch its pixel limit off, where `check_size` has passed the image.
+        lenient: fill up what a damaged file lacks.
+    """
+    if not unlimited and not lenient:
+        yield
+        return
+    with _settings:
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        Image.MAX_IMAGE_PIXELS = None if unlimited else before[0]
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def to_pixels(image: Tensor) -> np.ndarray:
+    """Turn an image (3, H, W) in [0, 1] into (H, W, 3) uint8."""
+    return (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+
+
+def require_rgb(image: np.ndarray) -> None:
+    """Refuse an array that is no image.
+
+    Raises:
+        InputError: it is not (H, W, 3) uint8, or it is empty.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise InputError(
-            "the file is truncated" if cut else f"cannot be decoded ({error})",
-            where=source,
-            expected="a complete image file",
-            fix=f"copy or download it again{hint}",
-        ) from error
+            f"image of shape {image.shape} and dtype {image.dtype}",
+            expected="(H, W, 3) uint8 RGB",
+        )
+    if not image.size:
+        raise InputError(f"empty image of shape {image.shape}")

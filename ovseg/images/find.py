@@ -75,6 +75,7 @@ class ImageFinder:
     Attributes:
         ignored: after a pass, how many entries were left out: "hidden", "other files", "output".
         problems: after a pass, (path, reason) of folders that could not be searched.
+        named: after a pass, how many images were named by themselves, not found in a folder.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class ImageFinder:
         self._clashes: frozenset[int] = frozenset()
         self.ignored: Counter[str] = Counter()
         self.problems: list[tuple[str, str]] = []
+        self.named = 0
 
     @property
     def total(self) -> int:
@@ -106,13 +108,17 @@ class ImageFinder:
             stem = os.path.splitext(relative)[0]
             yield Item(path, safe_name(relative if _key(stem) in self._clashes else stem))
 
-    def require_any(self) -> None:
+    def require_any(self) -> int:
         """Raise when there is nothing to do.
+
+        Returns:
+            How many images there are.
 
         Raises:
             InputError: no image was found, or a source is a web address.
         """
-        if self.total == 0:
+        self._survey()
+        if self._total == 0:
             shown = [str(os.fspath(s)) for _, s in zip(range(5), self._sources, strict=False)]
             seen = ", ".join(f"{n} {what}" for what, n in sorted(self.ignored.items()) if n)
             raise InputError(
@@ -121,6 +127,7 @@ class ImageFinder:
                 expected=f"files ending in {' '.join(sorted(self._extensions))}",
                 fix="check the path, or name a file with another ending by itself",
             )
+        return self._total
 
     def _survey(self) -> None:
         """Go through everything once: the shared folder, the count and the names that clash.
@@ -133,6 +140,7 @@ class ImageFinder:
             return
         root = ""
         for source in self._sources:
+            refuse_address(os.fspath(source))
             folder = os.path.abspath(_base(os.fspath(source)))
             root = os.path.commonpath((root or folder, folder))
         self._root = root
@@ -151,6 +159,7 @@ class ImageFinder:
         """(path, name relative to the shared folder) of every image."""
         self.ignored.clear()
         self.problems.clear()
+        self.named = 0
         for source in self._sources:
             for path in self._expand(os.fspath(source)):
                 yield path, os.path.abspath(path).removeprefix(self._root or "").lstrip(os.sep)
@@ -164,6 +173,7 @@ class ImageFinder:
             pattern = os.path.relpath(os.path.abspath(source), os.path.abspath(base))
             yield from self._walk(base, pattern.split(os.sep))
         else:
+            self.named += 1
             yield source
 
     def _walk(
@@ -233,7 +243,6 @@ class _Spool:
 
 def _base(source: str) -> str:
     """The folder from which names count: itself, the one a file lies in, or a glob's fixed part."""
-    refuse_address(source)
     if os.path.isdir(source):
         return source
     if not _is_glob(source):

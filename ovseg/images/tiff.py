@@ -19,8 +19,8 @@ from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as Directory
 
 from ovseg.errors import InputError, RuntimeLimitError
+from ovseg.images.decode import check_size, finish, pillow_settings
 from ovseg.images.depth import to_uint8
-from ovseg.images.frame import check_image_size, finish, pillow_settings
 from ovseg.images.options import LoadedImage, ReadOptions
 
 __all__ = ["deep_pages", "directories", "is_deep"]
@@ -93,7 +93,7 @@ def deep_pages(data: bytes, source: str, options: ReadOptions) -> Iterator[Loade
 def _check_size(tags: Tags, source: str, options: ReadOptions) -> None:
     """Many bands must not get around the pixel limit: at most 16 a pixel of the largest image."""
     width, height = _first(tags, Tag.ImageWidth, 0), _first(tags, Tag.ImageLength, 0)
-    check_image_size(width, height, source, options)
+    check_size(width, height, source, options)
     samples, most = width * height * _first(tags, Tag.SamplesPerPixel), 16 * options.max_pixels
     if samples > most:
         raise RuntimeLimitError(

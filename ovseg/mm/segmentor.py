@@ -27,6 +27,7 @@ from ovseg.mm.plain import to_dict
 from ovseg.pipeline import build_pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.training.recipes import build_recipe
+from ovseg.utils.devices import choose_precision
 from ovseg.visualize.palette import distinct_colors
 
 __all__ = ["OpenVocabSegmentor"]
@@ -91,7 +92,8 @@ class OpenVocabSegmentor(BaseSegmentor):
         }
         if pretrained is not None:
             spec["backbone"] = {**backbone, "pretrained": pretrained}
-        self.pipeline = build_pipeline(to_dict(spec), precision=precision)
+        # mmseg builds on the CPU and moves the model afterwards.
+        self.pipeline = build_pipeline(to_dict(spec), precision=choose_precision(precision, "cpu"))
         self.backbone = ClipBackbone(
             clip=self.pipeline.clip, return_intermediates=self.pipeline.head.return_intermediates
         )

@@ -25,7 +25,7 @@ from segment_anything.modeling import (
 from torch import Tensor, nn
 
 from ovseg.errors import CheckpointError, ConfigError
-from ovseg.images.rgb import require_rgb
+from ovseg.images.decode import require_rgb
 from ovseg.models.image_encoder import number_format
 from ovseg.models.sam_features import SamFeatures, SamImage
 from ovseg.weights.download import SAM_FILES, Weights

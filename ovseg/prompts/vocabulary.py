@@ -169,9 +169,10 @@ class Vocabulary:
         if not isinstance(spec, str):
             return cls.from_names(spec, merge_duplicates=merge_duplicates)
         word = spec.strip()
-        if list_key(word) in builtins():
-            return cls.builtin(word)
-        check_not_a_file(word)
+        if "," not in word and ";" not in word:
+            if list_key(word) in builtins():
+                return cls.builtin(word)
+            check_not_a_file(word)
         # CLIP's cleaning makes a full-width comma a plain one, so it divides as well.
         names = re.split("[,\uff0c]", spec) if word else []
         return cls.from_names(names, merge_duplicates=merge_duplicates)
@@ -219,7 +220,8 @@ class Vocabulary:
         text: str | None = None,
         covered: bool = False,
     ) -> Vocabulary:
-        entries = _unite(entries, merge)
+        united = _unite(entries, merge)
+        entries = list(united.values())
         if not 0 < len(entries) <= MAX_CLASSES:
             raise PromptError(
                 f"{len(entries)} classes" if entries else "no class is named",
@@ -227,7 +229,7 @@ class Vocabulary:
                 expected=f"1 to {MAX_CLASSES} classes (a label map has 16 bits)",
                 fix="name at least one class" if not entries else "split the list",
             )
-        labels = [name_key(entry.label) for entry in entries]
+        labels = list(united)
         return cls(
             classes=tuple(entry.label for entry in entries),
             prompts=tuple(prompt for entry in entries for prompt in entry.prompts),
@@ -275,7 +277,8 @@ class Vocabulary:
             )
 
 
-def _unite(entries: list[ClassEntry], merge: bool) -> list[ClassEntry]:
+def _unite(entries: list[ClassEntry], merge: bool) -> dict[str, ClassEntry]:
+    """Entries by the keys of their labels, those of the same label joined."""
     united: dict[str, ClassEntry] = {}
     for entry in entries:
         first = united.setdefault(name_key(entry.label), entry)
@@ -289,7 +292,7 @@ def _unite(entries: list[ClassEntry], merge: bool) -> list[ClassEntry]:
             )
         prompts = distinct((*first.prompts, *entry.prompts))
         united[name_key(entry.label)] = ClassEntry(first.label, prompts, first.where)
-    return list(united.values())
+    return united
 
 
 def _write(entry: ClassEntry) -> str:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ovseg.errors import ConfigError
 from ovseg.heads.base import score_image
-from ovseg.images.rgb import to_pixels
+from ovseg.images.decode import to_pixels
 from ovseg.inference.decode import ImageMaps, decode, maps
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.settings import InferenceSettings

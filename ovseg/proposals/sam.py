@@ -10,7 +10,7 @@ import torch
 from segment_anything import SamAutomaticMaskGenerator
 
 from ovseg.errors import ConfigError
-from ovseg.images.rgb import to_pixels
+from ovseg.images.decode import to_pixels
 from ovseg.inference.head_input import HeadInput
 from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.masks.resize import large_first, resize_masks

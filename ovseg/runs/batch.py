@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovseg.errors import OvsegError
-from ovseg.images.frame_names import apart_from_frames, frame_name
-from ovseg.images.read import read_frames
+from ovseg.images import Item, read_frames
+from ovseg.utils.files import safe_name
 
 if TYPE_CHECKING:
-    from ovseg.images import ImageFinder, Item, LoadedImage, ReadOptions
+    from ovseg.images import ImageFinder, LoadedImage, ReadOptions
     from ovseg.prompts.vocabulary import Vocabulary
     from ovseg.runs.folder import RunFolder
     from ovseg.segmentation import Segmentation
     from ovseg.segmenter import Segmenter
     from ovseg.utils.progress import Progress
 
-__all__ = ["Batch", "RunCounts"]
+__all__ = ["Batch", "RunCounts", "apart_from_frames", "frame_name"]
+
+_FRAME = re.compile(r"\.frame\d{4,}$")
 
 
 @dataclass
@@ -165,3 +169,25 @@ class Batch:
 def _files(formats: Sequence[str]) -> tuple[str, ...]:
     """Formats that are files of their own; COCO records stand in `results.jsonl`."""
     return tuple(name for name in formats if name != "coco")
+
+
+def frame_name(name: str, index: int) -> str:
+    """Return the name of one frame's results.
+
+    Example:
+        >>> frame_name("x/waves", 3)
+        'x/waves.frame0003'
+    """
+    return f"{name}.frame{index:04d}"
+
+
+def apart_from_frames(item: Item) -> Item:
+    """Let a file that is called like a frame keep its extension, so that the two never meet.
+
+    Example:
+        >>> apart_from_frames(Item("in/waves.frame0003.png", "waves.frame0003")).name
+        'waves.frame0003.png'
+    """
+    if not _FRAME.search(item.name):
+        return item
+    return Item(item.path, safe_name(item.name + os.path.splitext(item.path)[1]))

@@ -1,14 +1,43 @@
-"""Which device and precision to use, decided before any weights are read."""
+"""What a result depends on beside the model: device, precision, versions of the packages."""
 
 from __future__ import annotations
 
 import re
+import warnings
+from importlib import metadata
 
 from ovseg.errors import ConfigError
 
-__all__ = ["PRECISIONS", "available_devices", "choose_device", "choose_precision"]
+__all__ = [
+    "PACKAGES",
+    "PRECISIONS",
+    "available_devices",
+    "choose_device",
+    "choose_precision",
+    "package_version",
+    "versions",
+]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_BEYOND = (("cpu", "fp16"), ("mps", "bf16"), ("mps", "fp16"))
+"""Precisions that a kind of device cannot do."""
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "opencv-python",
+    "opencv-python-headless",
+    "safetensors",
+    "open_clip_torch",
+    "timm",
+    "segment-anything",
+    "mmengine",
+    "mmcv",
+    "mmcv-lite",
+    "mmsegmentation",
+)
 
 
 def available_devices() -> tuple[str, ...]:
@@ -53,14 +82,14 @@ def choose_device(wish: str = "auto") -> str:
 
 
 def choose_precision(wish: str, device: str) -> str:
-    """Resolve the precision of the matrix work.
+    """Resolve the precision of the matrix work to one that the device can do.
 
     Args:
         wish: `auto` (fp32 on CPU and MPS, bf16 or else fp16 on a GPU), `fp32`, `bf16` or `fp16`.
         device: a device name from `choose_device`.
 
     Returns:
-        `fp32`, `bf16` or `fp16`.
+        `fp32`, `bf16` or `fp16`: the wish, or the nearest that the device can do, with a warning.
 
     Raises:
         ConfigError: the wish is no precision.
@@ -73,10 +102,26 @@ def choose_precision(wish: str, device: str) -> str:
         raise ConfigError(
             f"unknown precision {wish!r}", where="precision", expected=", ".join(PRECISIONS)
         )
-    if wish != "auto":
-        return wish
-    if not device.startswith("cuda"):
-        return "fp32"
-    import torch
+    kind, usable = device.partition(":")[0], wish
+    if kind == "cuda" and wish in ("auto", "bf16"):
+        import torch
 
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        usable = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    elif wish == "auto" or (kind, wish) in _BEYOND:
+        usable = "fp32"
+    if wish not in ("auto", usable):
+        warnings.warn(f"{device} cannot do {wish}: {usable} is used", stacklevel=2)
+    return usable
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of the packages that matter; None for those that are not there."""
+    return {name: package_version(name) for name in PACKAGES}
+
+
+def package_version(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

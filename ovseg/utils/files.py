@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ovseg.errors import InputError, RuntimeLimitError
 
-__all__ = ["TEMP_PREFIX", "safe_name", "write_atomic"]
+__all__ = ["FORMATS", "TEMP_PREFIX", "safe_name", "write_atomic"]
+
+FORMATS = ("label", "palette", "overlay", "coco")
+"""What `ovseg.segmentation.Segmentation.save` can write; here since this module is light."""
 
 TEMP_PREFIX = ".ovseg-"
 """Start of every temporary name: what a crash leaves behind can be told apart and removed."""

@@ -58,21 +58,22 @@ def resolve_type(
             f"{data!r} names no type", where=where, expected=f"a type: {', '.join(table)}"
         )
     name = data["type"]
-    if name not in table:
+    make = table.get(name) if isinstance(name, str) else None
+    if make is None:
         raise ConfigError(
             f"unknown type {name!r}",
             where=where,
             expected=f"one of: {', '.join(table)}",
             fix=_nearest(name, list(table)) + _others(table),
         )
-    signature = inspect.signature(table[name])
+    signature = inspect.signature(make)
     arguments = {key: value for key, value in data.items() if key != "type"}
-    check_keys(arguments, _argument_names(table[name]), where)
+    check_keys(arguments, _argument_names(make), where)
     try:
         signature.bind(**arguments)
     except TypeError as error:
         raise ConfigError(str(error), where=where) from error
-    return table[name], arguments
+    return make, arguments
 
 
 def build(data: Any, table: Mapping[str, Callable[..., T]], where: str, **parts: object) -> T:

@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ovseg.errors import ConfigError
-from ovseg.visualize.fonts import font_for, text_size
-from ovseg.visualize.legend import LegendEntry, with_legend
+from ovseg.visualize.legend import LegendEntry, font_for, text_size, with_legend
 
 __all__ = ["contact_sheet"]
 

@@ -6,9 +6,12 @@ None of them can run code: pickles are read by `ovseg.weights.safe_pickle`, what
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,28 @@ from torch import Tensor
 
 from ovseg.errors import CheckpointError
 from ovseg.weights.download import sha256
-from ovseg.weights.rename import WRAPPERS, unwrap
+from ovseg.weights.rename import WRAPPERS, strip_prefixes, unwrap
 from ovseg.weights.safe_pickle import PickleError
 from ovseg.weights.torch_files import archive_names, read_archive, read_chain
-from ovseg.weights.torchscript import is_torchscript, read_torchscript
+from ovseg.weights.torchscript import read_torchscript
 
-__all__ = ["hash_state", "is_torchscript", "read_checkpoint", "read_state_dict", "sha256"]
+__all__ = [
+    "hash_state",
+    "is_torchscript",
+    "read_checkpoint",
+    "read_shapes",
+    "read_state_dict",
+    "reading_once",
+    "sha256",
+]
 
 # What a reader of pickles and zip archives stumbles over in bytes of any kind.
 _DAMAGES = (ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+_LARGEST_HEADER = 100_000_000
+
+_contents: ContextVar[dict[Path, Any] | None] = ContextVar("_contents", default=None)
+"""What was read already, inside `reading_once`."""
 
 
 def hash_state(state: dict[str, Tensor]) -> str:
@@ -59,10 +74,51 @@ def read_state_dict(
             a pickle that would run code, or holds values that are not finite.
     """
     path = Path(path)
-    state = unwrap(read_checkpoint(path), path, wrappers)
+    contents = _contents.get()
+    if contents is None:
+        content = read_checkpoint(path)
+    elif path in contents:
+        content = contents[path]
+    else:
+        content = contents[path] = read_checkpoint(path)
+    state = unwrap(content, path, wrappers)
     if check_finite:
         _refuse_not_finite(state, path)
     return state
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Let `read_state_dict` read each file once while the block runs.
+
+    For a file that several parts of a model take their weights from. The tensors are shared, so
+    nobody may change them in place.
+    """
+    token = _contents.set({})
+    try:
+        yield
+    finally:
+        _contents.reset(token)
+
+
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor in a file of weights by its name, without the weights.
+
+    Of a safetensors file only the header is read. The others keep their names in pickles, so they
+    are read as `read_state_dict` does, which maps the numbers and does not look at them.
+
+    Args:
+        path: as for `read_state_dict`; wrappers are taken off as there.
+
+    Raises:
+        CheckpointError: as for `read_state_dict`.
+    """
+    path = Path(path)
+    start = _first_bytes(path)
+    if not _is_safetensors(path, start):
+        state = read_state_dict(path, check_finite=False)
+        return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return strip_prefixes(_read_header(path, start))
 
 
 def read_checkpoint(path: str | Path, *, more: Mapping[str, Any] | None = None) -> Any:
@@ -85,6 +141,13 @@ def read_checkpoint(path: str | Path, *, more: Mapping[str, Any] | None = None) 
         _check_archive(path)
         return _read_torchscript(path)
     return _read_plain(path, start, more)
+
+
+def is_torchscript(path: str | Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
+    names = archive_names(path) if zipfile.is_zipfile(path) else []
+    code = any("/code/" in name for name in names)
+    return code and any(name.endswith("/constants.pkl") for name in names)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -115,30 +178,40 @@ def _is_safetensors(path: Path, start: bytes) -> bool:
     return path.suffix == ".safetensors" or (len(start) > 8 and start[8:9] == b"{")
 
 
-def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
-    import json
+def _read_header(path: Path, start: bytes) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, as the header of a safetensors file has them.
 
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    seen = path.stat().st_size
+    Raises:
+        CheckpointError: the header is unreadable, or the file is shorter or longer than it says.
+    """
+    seen, expected = path.stat().st_size, None
+    shapes: dict[str, tuple[int, ...]] = {}
     try:
-        header = int.from_bytes(start[:8], "little")
+        length = int.from_bytes(start[:8], "little")
         with open(path, "rb") as file:
             file.seek(8)
-            entries = json.loads(file.read(min(header, 100_000_000)))
-        ends = [e["data_offsets"][1] for name, e in entries.items() if name != "__metadata__"]
-        expected = 8 + header + max(ends, default=0)
+            entries = json.loads(file.read(min(length, _LARGEST_HEADER)))
+        entries.pop("__metadata__", None)
+        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+        ends = [entry["data_offsets"][1] for entry in entries.values()]
+        expected = 8 + length + max(ends, default=0)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        expected = None
+        pass
     if expected is None or seen != expected:
-        size = f"{expected} bytes" if expected else "a safetensors header"
         raise CheckpointError(
             f"damaged safetensors file of {seen} bytes",
             where=path,
-            expected=size,
+            expected=f"{expected} bytes" if expected else "a safetensors header",
             fix="download it again",
         )
+    return shapes
+
+
+def _read_safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _read_header(path, start)
     try:
         return load_file(path)
     except SafetensorError as error:

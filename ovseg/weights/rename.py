@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ovseg.errors import CheckpointError
 from ovseg.weights.rename_ovseg import split_clip_weights
+
+T = TypeVar("T")
 
 WRAPPERS = (
     "state_dict_ema",
@@ -100,7 +102,12 @@ def unwrap(
             where=where,
             expected=f"names and tensors, or one of the wrappers {', '.join(wrappers)}",
         )
-    state = dict(content)
+    return strip_prefixes(content)
+
+
+def strip_prefixes(state: Mapping[str, T]) -> dict[str, T]:
+    """Take off `PREFIXES` that every name carries, of a copy."""
+    state = dict(state)
     for prefix in PREFIXES * 2:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}

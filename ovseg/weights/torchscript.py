@@ -16,22 +16,15 @@ from typing import Any
 from torch import Tensor
 
 from ovseg.weights.safe_pickle import Inert, PickleError, Standin
-from ovseg.weights.torch_files import archive_names, read_archive
+from ovseg.weights.torch_files import read_archive
 
-__all__ = ["is_torchscript", "read_torchscript"]
+__all__ = ["read_torchscript"]
 
 _MODULE = "__torch__."
 _LARGEST_CODE = 16 << 20
 _CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
 _NAMES = re.compile(r"^  __(?:parameters|buffers)__ = \[([^\]]*)\]", re.MULTILINE)
 _QUOTED = re.compile(r'"([^"]*)"')
-
-
-def is_torchscript(path: str | Path) -> bool:
-    """Whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
-    names = archive_names(path)
-    code = any("/code/" in name for name in names)
-    return code and any(name.endswith("/constants.pkl") for name in names)
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from ovseg.errors import CheckpointError
 from ovseg.weights.download import Weights
 
-__all__ = ["ModelEntry", "Weights", "segmentor", "slide_test_cfg"]
+__all__ = ["ModelEntry", "Weights", "segmentor", "slide_test_cfg", "with_sources"]
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,19 @@ def segmentor(
         "templates": templates,
         "test_cfg": test_cfg,
     }
+
+
+def with_sources(error: CheckpointError, weights: Sequence[Weights]) -> CheckpointError:
+    """Add to an error about absent weights what they are and where they come from.
+
+    Args:
+        error: what is wrong.
+        weights: those that are needed; what is here is left out.
+    """
+    sources = ", ".join(
+        f"{w.name} ({w.size}, {w.license} license) from {w.source()}"
+        for w in weights
+        if w.path() is None
+    )
+    fix = f"{error.fix or 'fetch the file'}; a file elsewhere is given with --checkpoint FILE"
+    return CheckpointError(error.what, where=error.where, expected=sources, fix=fix)

@@ -38,6 +38,16 @@ def test_help_of_every_verb_shows_an_example(capsys, name):
     assert f"example:\n  ovseg {name}" in capsys.readouterr().out
 
 
+def test_only_the_verb_that_was_named_gets_its_options(capsys, monkeypatch):
+    for name, module in VERBS.items():
+        if name != "models":
+            monkeypatch.setattr(f"{module}.add_arguments", None)
+    assert main(["models", "--help"]) == main(["--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+    assert main(["--jsn", "models"]) == 2
+    assert "did you mean --json?" in capsys.readouterr().err
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"ovseg {ovseg.__version__}\n"

@@ -440,7 +440,7 @@ def test_debug_shows_the_traceback_and_nothing_else_does(segment, photos, monkey
     def fail(*_, **__):
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("ovseg.segmenter.model_spec", fail)
+    monkeypatch.setattr("ovseg.segmenter.resolve", fail)
     status, _, err = segment(photos)
     assert (status, "Traceback" in err) == (1, False)
     assert "--debug" in err
@@ -452,6 +452,6 @@ def test_warnings_of_libraries_are_sentences(segment, photos, monkeypatch):
         warnings.warn("some advice", stacklevel=1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ovseg.segmenter.model_spec", warn)
+    monkeypatch.setattr("ovseg.segmenter.resolve", warn)
     said = "ovseg: warning: some advice\novseg: interrupted\n"
     assert segment(photos) == (130, "", said)

@@ -10,7 +10,7 @@ from ovseg.errors import CheckpointError, ConfigError
 from ovseg.heads.proxy import mean_cosine, proxy_attention, through_grid
 from ovseg.models.sam import SamEncoder, SamFeatures
 from ovseg.pipeline import Pipeline, build_pipeline
-from ovseg.segmenter import model_spec
+from ovseg.segmenter import resolve
 from tests.models.test_sam import SMALL
 
 DINO = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3}
@@ -185,7 +185,7 @@ def test_a_shared_sam_is_no_setting() -> None:
 
 @pytest.mark.parametrize("name", ["trident-vit-b16", "trident-vit-l14", "trident-vit-h14"])
 def test_models_of_the_zoo_share_their_sam(name: str) -> None:
-    spec = model_spec(name, refine="sam")
+    spec = resolve(name, device="cpu", refine="sam").spec
     head, refiner = spec["decode_head"]["sam"], spec["refiner"]
     assert head == {key: refiner[key] for key in ("model", "pretrained")}
 

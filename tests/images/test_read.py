@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps, features
 
 from ovseg.errors import InputError, RuntimeLimitError
-from ovseg.images import LoadedImage, ReadOptions, read_frames, read_image, sniff
+from ovseg.images import LoadedImage, ReadOptions, read_frames, read_image
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -359,7 +359,7 @@ def test_addresses_are_not_fetched(address):
 def test_formats_without_their_plugin_name_it(head, package, monkeypatch):
     for kind in ("AVIF", "HEIF", "JXL"):
         monkeypatch.delitem(Image.OPEN, kind, raising=False)
-    monkeypatch.setattr(sniff.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=f"pip install {package}"):
         read_image(head + b"\0" * 40)
 

@@ -2,7 +2,11 @@ import pytest
 import torch
 
 from ovseg.errors import ConfigError
-from ovseg.utils.devices import available_devices, choose_device, choose_precision
+from ovseg.utils.devices import (
+    available_devices,
+    choose_device,
+    choose_precision,
+)
 
 
 @pytest.fixture
@@ -59,3 +63,12 @@ def test_precision_follows_the_device(monkeypatch):
     assert choose_precision("auto", "cuda:0") == "bf16"
     with pytest.raises(ConfigError, match="fp32, bf16, fp16"):
         choose_precision("int8", "cpu")
+
+
+def test_a_precision_that_a_device_cannot_do_falls_back_with_a_notice(monkeypatch):
+    for precision, device in (("fp16", "cpu"), ("bf16", "mps")):
+        with pytest.warns(UserWarning, match="fp32 is used"):
+            assert choose_precision(precision, device) == "fp32"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.warns(UserWarning, match="fp16 is used"):
+        assert choose_precision("bf16", "cuda:0") == "fp16"

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from ovseg.errors import ConfigError, InputError
-from ovseg.visualize import fonts
+from ovseg.visualize import legend
 from ovseg.visualize.legend import LegendEntry, magnification, text_height, with_legend
-from ovseg.visualize.overlay import explained, overlay_labels
+from ovseg.visualize.overlay import explained, overlay_labels, with_tags
 from ovseg.visualize.palette import distinct_colors
 from ovseg.visualize.sheet import contact_sheet
-from ovseg.visualize.tags import with_tags
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 HALVES = np.repeat([[0, 1]], 20, axis=0).repeat(15, axis=1).astype(np.uint8)
@@ -144,14 +143,14 @@ def test_any_class_name_can_be_drawn(name):
 
 
 def test_ascii_takes_pillows_own_font():
-    font, text = fonts.font_for("a  red\ncar", 14)
+    font, text = legend.font_for("a  red\ncar", 14)
     assert text == "a red car"
-    assert font is fonts.font_for("tree", 14)[0]
+    assert font is legend.font_for("tree", 14)[0]
 
 
 def test_characters_that_no_font_has_show_their_code(monkeypatch):
-    monkeypatch.setattr(fonts, "_system_fonts", lambda size: [])
-    assert fonts.font_for("猫 cat", 14)[1] == "<U+732B> cat"
+    monkeypatch.setattr(legend, "_system_fonts", lambda size: [])
+    assert legend.font_for("猫 cat", 14)[1] == "<U+732B> cat"
 
 
 def test_contact_sheet_shows_each_image():

@@ -14,7 +14,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ovseg.errors import CheckpointError
-from ovseg.weights.read import hash_state, is_torchscript, read_state_dict, sha256
+from ovseg.weights.read import (
+    hash_state,
+    is_torchscript,
+    read_shapes,
+    read_state_dict,
+    reading_once,
+    sha256,
+)
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
 
@@ -236,3 +243,40 @@ def test_hashes(tmp_path: Path) -> None:
     assert hash_state(STATE) == hash_state(dict(reversed(STATE.items())))
     assert hash_state(STATE) != hash_state(STATE | {"a.bias": torch.ones(2)})
     assert hash_state({"scalar": torch.tensor(1.0, dtype=torch.bfloat16)})
+
+
+def test_shapes_are_read_without_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = {"a.weight": (2, 3), "a.bias": (2,)}
+    wrapped = {f"module.{name}": each for name, each in STATE.items()}
+    torch.save({"state_dict": wrapped}, tmp_path / "w.pth")
+    assert read_shapes(tmp_path / "w.pth") == shapes
+    assert read_shapes(torchscript(tmp_path / "w.pt", scripted=True)) == shapes
+    save_file(wrapped, tmp_path / "w.safetensors")
+    monkeypatch.setattr("safetensors.torch.load_file", None)
+    assert read_shapes(tmp_path / "w.safetensors") == shapes
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"{", b"[]", b'{"a": 1}', b'{"a": {"data_offsets": [0, 0]}}', b'{"a": {"shape": [0]}}'],
+)
+def test_shapes_of_a_damaged_header(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match="damaged safetensors file"):
+        read_shapes(path)
+
+
+def test_reading_once_ends_with_its_block(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(STATE, path)
+    with reading_once():
+        first = read_state_dict(path)
+        first.pop("a.bias")
+        save_file({"b": torch.zeros(1)}, path)
+        again = read_state_dict(path)
+        assert same(again)
+        assert again["a.weight"] is first["a.weight"]
+    assert same(read_state_dict(path), {"b": torch.zeros(1)})

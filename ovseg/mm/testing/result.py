@@ -15,7 +15,7 @@ from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.plain import to_dict
 from ovseg.mm.testing.split import Split
 from ovseg.prompts.vocabulary import Vocabulary
-from ovseg.utils.versions import versions
+from ovseg.utils.devices import versions
 from ovseg.weights.read import hash_state
 
 __all__ = ["HASH_DIGITS", "make_result"]

@@ -21,7 +21,6 @@ from ovseg.mm.launch import choose_runner_device, plain_errors, process_group, r
 from ovseg.mm.metrics import OpenVocabIoUMetric
 from ovseg.mm.testing.result import make_result
 from ovseg.mm.testing.split import Split, open_split
-from ovseg.pipeline import usable_precision
 from ovseg.prompts.vocabulary import Vocabulary
 from ovseg.segmenter import head_class, route_weights
 from ovseg.utils.devices import choose_precision
@@ -149,7 +148,7 @@ def _change_model(config: Config, device: str, precision: str, refine: str | Non
     if refine is not None:
         config.model.refiner = refiner_spec(refine, config.model)
     if ours and (precision != "auto" or "precision" not in config.model):
-        config.model.precision = usable_precision(choose_precision(precision, device), device)
+        config.model.precision = choose_precision(precision, device)
 
 
 def _check_vocabulary(config: Config, split: Split) -> None:
