@@ -19,8 +19,7 @@ from benchmarks.trident_cases import trident_part
 from ovseg.inference.decode import DecodeOptions, decode
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, join_windows
-from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import WindowGrid
+from ovseg.inference.windows import InferenceSettings, WindowGrid
 
 if TYPE_CHECKING:
     from ovseg.segmenter import Segmenter

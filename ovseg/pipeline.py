@@ -17,7 +17,7 @@ from ovseg.images.decode import require_rgb, to_pixels
 from ovseg.inference.decode import Decoded, DecodeOptions, ImageMaps, decode
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.memory import recover_memory
-from ovseg.inference.settings import InferenceSettings
+from ovseg.inference.windows import InferenceSettings
 from ovseg.models.clip import ClipEncoder, build_clip
 from ovseg.prompts.text_bank import TextBank
 from ovseg.prompts.vocabulary import Vocabulary

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,10 @@ from ovseg.errors import ConfigError
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import CosineScores, DenseScores, ScoreGrid, join_windows
 from ovseg.inference.tiles import SCORE_TYPES, DecodeOptions
-from ovseg.inference.windows import WindowGrid, whole, window_batches
+from ovseg.inference.windows import Size, WindowGrid, whole, window_batches
 
 if TYPE_CHECKING:
-    from ovseg.inference.settings import InferenceSettings
+    from ovseg.inference.windows import InferenceSettings
     from ovseg.models.clip import ClipEncoder
     from ovseg.models.image_encoder import BackboneTokens
     from ovseg.models.sam import SamEncoder
@@ -154,16 +154,14 @@ class WindowHead(Head):
     """A head to which windows are images of their own.
 
     A head that compares features with words, and no more, only defines `patch_features`.
+
+    Attributes:
+        lazy: whether the scores are no more than cosines (or their softmax) of `patch_features`.
+            Then they are computed when decode asks for them, and any number of prompts fits. A
+            head that is not lazy defines `patch_scores`.
     """
 
-    @property
-    def lazy(self) -> bool:
-        """Whether the scores are no more than cosines (or their softmax) of `patch_features`.
-
-        Then they are computed when decode asks for them, and any number of prompts fits. A head
-        that is not lazy defines `patch_scores`.
-        """
-        return True
+    lazy: bool = True
 
     @abstractmethod
     def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
@@ -195,7 +193,7 @@ class WindowHead(Head):
         if not lazy:
             return DenseScores(joined, clip.patch_size)
         softmax = self.temperature if self.score_type == "probs" else None
-        return CosineScores(joined, text_embeddings, softmax=softmax, patch=clip.patch_size)
+        return CosineScores(joined, text_embeddings, softmax=softmax, patch=clip.tower.patch_size)
 
 
 def score_image(
@@ -205,19 +203,20 @@ def score_image(
 
     Args:
         head: the head.
-        inputs: the image; its grid is not looked at.
+        inputs: the image, with windows laid over it as the settings say.
         settings: how windows are laid.
         out_size: (H, W) of the result that the scores are decoded to.
 
     Returns:
         The scores, and the windows that they lie in for `ovseg.inference.decode.decode`.
     """
-    least = settings.crop if settings.mode == "slide" else (1, 1)
+    least = cast(Size, settings.crop_size) if settings.mode == "slide" else (1, 1)
     image_tensor = head.resize_input(inputs.clip, inputs.image_tensor, least)
-    _, height, width = image_tensor.shape
-    grid = settings.windows((height, width))
-    scores = head(replace(inputs, image_tensor=image_tensor, grid=grid))
-    return scores, whole(out_size) if head.whole_image_scores else grid
+    if image_tensor is not inputs.image_tensor:
+        _, height, width = image_tensor.shape
+        grid = settings.windows((height, width))
+        inputs = replace(inputs, image_tensor=image_tensor, grid=grid)
+    return head(inputs), whole(out_size) if head.whole_image_scores else inputs.grid
 
 
 def cosines(features: Tensor, text_embeddings: Tensor) -> Tensor:

@@ -108,6 +108,7 @@ class MaskClip(WindowHead):
         self.temperature = temperature
         self.prompt_denoising = prompt_denoising
         self.key_smoothing = key_smoothing
+        self.lazy = not (prompt_denoising or key_smoothing)
         self.ks_norm = ks_norm
 
     @property
@@ -115,14 +116,9 @@ class MaskClip(WindowHead):
         """1 after key smoothing: its scores are probabilities, and the softmax is a plain one."""
         return 1.0 if self.key_smoothing else self.temperature
 
-    @property
-    def lazy(self) -> bool:
-        """Whether the scores are plain cosines or their softmax."""
-        return not (self.prompt_denoising or self.key_smoothing)
-
     def patch_features(self, clip: ClipEncoder, backbone_tokens: BackboneTokens) -> Tensor:
         """Return features (B, E, h, w) of the read-out."""
-        return clip.dense_features(backbone_tokens, self.attention_mode).features
+        return clip.tower.dense_features(backbone_tokens, self.attention_mode).features
 
     def patch_scores(
         self,

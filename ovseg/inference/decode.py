@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ovseg.errors import ConfigError, InputError
+from ovseg.errors import InputError
 from ovseg.inference.scores import ScoreGrid
 from ovseg.inference.tiles import DecodeOptions, Tiles
-from ovseg.inference.windows import WindowGrid
+from ovseg.inference.windows import WindowGrid, check_threshold
 
-__all__ = ["DecodeOptions", "Decoded", "ImageMaps", "check_threshold", "decode", "maps"]
+__all__ = ["DecodeOptions", "Decoded", "ImageMaps", "decode", "maps"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def decode(
         ConfigError: a setting out of its range.
         InputError: scores that do not fit the windows or the classes.
     """
-    check_threshold(threshold)
+    if not 0 <= threshold <= 1:
+        check_threshold(threshold)  # says what is wrong
     options = options or DecodeOptions()
     classes = _class_table(scores, options.prompt_class)
     work = Tiles(scores, grid, out_size, options)
@@ -126,16 +127,6 @@ def maps(
                 value = torch.maximum(value, values.amax(0))
             place[tile.place] = value.view(work.tile)[tile.inner]
     return out
-
-
-def check_threshold(threshold: float) -> None:
-    """Refuse a threshold outside [0, 1], NaN included.
-
-    Raises:
-        ConfigError: it is.
-    """
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"threshold {threshold}", where="threshold", expected="from 0 to 1")
 
 
 def _class_table(scores: ScoreGrid, prompt_class: Sequence[int] | None) -> Tensor:

@@ -43,12 +43,12 @@ def join_windows(values: Tensor, grid: WindowGrid) -> Tensor:
     Raises:
         InputError: another number of windows.
     """
-    if values.ndim != 4 or len(values) != len(grid):
+    rows, columns = len(grid.tops), len(grid.lefts)
+    if values.ndim != 4 or len(values) != rows * columns:
         raise InputError(
             f"maps of shape {tuple(values.shape)} for {len(grid)} windows",
             expected="(windows, C, h, w)",
         )
-    rows, columns = len(grid.tops), len(grid.lefts)
     _, channels, height, width = values.shape
     tiled = values.view(rows, columns, channels, height, width).permute(2, 0, 3, 1, 4)
     return tiled.reshape(channels, rows * height, columns * width)

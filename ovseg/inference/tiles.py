@@ -14,15 +14,14 @@ from torch import Tensor
 from ovseg.errors import ConfigError, InputError
 from ovseg.inference.resample import ResizeWeights, bilinear, chain, window_average
 from ovseg.inference.scores import ScoreGrid
-from ovseg.inference.windows import WindowGrid
+from ovseg.inference.windows import CELL_ALIGNMENTS, WindowGrid
 from ovseg.utils.padding import margins_around
 
-__all__ = ["CELL_ALIGNMENTS", "SCORE_TYPES", "Best", "DecodeOptions", "Tile", "Tiles"]
+__all__ = ["SCORE_TYPES", "Best", "DecodeOptions", "Tile", "Tiles"]
 
 Block = tuple[slice, slice, Tensor, Tensor]
 
 SCORE_TYPES = ("logits", "probs")
-CELL_ALIGNMENTS = ("stretch", "exact", "around")
 
 _PROMPTS = 32
 _CPU_ELEMENTS = 1 << 18

@@ -19,7 +19,7 @@ from ovseg.heads.base import score_image
 from ovseg.images.decode import to_pixels
 from ovseg.inference.decode import ImageMaps, decode, maps
 from ovseg.inference.head_input import HeadInput
-from ovseg.inference.settings import InferenceSettings
+from ovseg.inference.windows import InferenceSettings
 from ovseg.masks.proposer import MaskProposals, Proposer
 from ovseg.masks.resize import large_first
 from ovseg.models.clip import ClipEncoder
@@ -40,7 +40,7 @@ class ComponentProposer(Proposer):
     Args:
         head: a type of `ovseg.registry.HEADS` and its arguments.
         windows: how windows are laid over the image: `mode`, `crop_size`, `stride` and
-            `cell_alignment` of `ovseg.inference.settings.InferenceSettings`.
+            `cell_alignment` of `ovseg.inference.windows.InferenceSettings`.
         refiner: sharpens the segmentation before it is taken apart: a type of
             `ovseg.registry.REFINERS` and its arguments; None for none.
         min_area: smallest part, as a share of the image; in [0, 1).
@@ -104,6 +104,7 @@ class ComponentProposer(Proposer):
         """Classes (h, w) of the pixels, and probabilities (C, cells, cells) at the patches."""
         clip, size, prompts = inputs.clip, inputs.size, len(inputs.text_embeddings)
         settings = self.settings.fit_patch(clip.patch_size)
+        inputs = replace(inputs, grid=settings.windows(size))
         scores, grid = score_image(self.dense, inputs, settings, size)
         options = self.dense.decode_options(self.settings.cell_alignment)
         merged = replace(options, prompt_class=_prompt_classes(inputs))

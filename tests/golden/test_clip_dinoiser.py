@@ -16,8 +16,7 @@ from ovseg.heads import ClipDinoiser
 from ovseg.heads.affinity import affinity
 from ovseg.heads.base import cosines
 from ovseg.inference.head_input import HeadInput
-from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import whole
+from ovseg.inference.windows import InferenceSettings, whole
 from ovseg.pipeline import Pipeline
 from ovseg.prompts.vocabulary import Vocabulary
 from tests.golden.conftest import cases

@@ -15,9 +15,8 @@ from ovseg.heads.base import cosines
 from ovseg.inference.decode import maps
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.scores import DenseScores
-from ovseg.inference.settings import InferenceSettings
 from ovseg.inference.tiles import DecodeOptions
-from ovseg.inference.windows import whole
+from ovseg.inference.windows import InferenceSettings, whole
 from ovseg.models.last_block import projected_keys, read_last_block
 from ovseg.models.resnet import AttentionPoolBlock, with_mean
 from ovseg.pipeline import Pipeline

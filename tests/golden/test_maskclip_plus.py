@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import ovseg.mm  # noqa: F401 - registers
 from ovseg.heads import MaskClip
-from ovseg.inference.settings import InferenceSettings
+from ovseg.inference.windows import InferenceSettings
 from ovseg.mm.training.maskclip_plus import MaskClipPlus
 from ovseg.pipeline import Pipeline
 from ovseg.training.maskclip_plus import distillation_loss, ignore_rest

@@ -22,8 +22,7 @@ from ovseg.heads.sam_correlation import SamCorrelation
 from ovseg.heads.splice import fitted_size, splice, to_patches
 from ovseg.inference.decode import ImageMaps
 from ovseg.inference.scores import CosineScores
-from ovseg.inference.settings import InferenceSettings
-from ovseg.inference.windows import slide, whole
+from ovseg.inference.windows import InferenceSettings, slide, whole
 from ovseg.models.clip import build_clip
 from ovseg.models.model_config import resolve_normalization
 from ovseg.models.sam import long_side_size, stretch

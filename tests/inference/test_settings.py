@@ -1,7 +1,7 @@
 import pytest
 
 from ovseg.errors import ConfigError
-from ovseg.inference.settings import InferenceSettings
+from ovseg.inference.windows import InferenceSettings
 
 
 def test_sides_may_be_pairs():
