@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ovseg.errors import ConfigError, InputError, RuntimeLimitError
 from ovseg.heads.base import Head, score_image
-from ovseg.images.decode import require_rgb, to_pixels
+from ovseg.images.decode import require_rgb
+from ovseg.images.resize import image_of, resize_image
 from ovseg.inference.decode import Decoded, DecodeOptions, ImageMaps, decode
 from ovseg.inference.head_input import HeadInput
 from ovseg.inference.memory import recover_memory
@@ -119,7 +120,7 @@ class Pipeline:
             require_rgb(image)  # says what is wrong
         height, width = self.settings.network_size(image.shape[:2])
         if (height, width) != image.shape[:2]:
-            image = _resize(image, (height, width), self.settings.resize)
+            image = resize_image(image, (height, width), self.settings.resize)
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
 
     def text_embeddings(self, vocabulary: Vocabulary) -> Tensor:
@@ -260,7 +261,7 @@ class Pipeline:
         _check_image(image_tensor)
         _, height, width = image_tensor.shape
         if image_np is None and (self.refiner is not None or self.head.wants_image):
-            image_np = _image_of(image_tensor, out_size)
+            image_np = image_of(image_tensor, out_size)
         return HeadInput(
             self.clip,
             image_tensor.to(self.device),
@@ -404,22 +405,3 @@ def _check_image(image: Tensor) -> None:
             f"values from {float(low):.3g} to {float(high):.3g} in the image",
             expected="RGB from 0 to 1, not normalized",
         )
-
-
-def _resize(image: np.ndarray, size: tuple[int, int], rule: str) -> np.ndarray:
-    """Resize (H, W, 3) uint8 to `size` by the rule of a library."""
-    if rule == "pillow":
-        from PIL import Image
-
-        seen = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.array(seen)
-    import cv2
-
-    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _image_of(image_tensor: Tensor, size: tuple[int, int]) -> np.ndarray:
-    image_np = to_pixels(image_tensor)
-    if image_np.shape[:2] == size:
-        return image_np
-    return _resize(image_np, size, "opencv")

@@ -389,11 +389,7 @@ def route_weights(spec: dict[str, Any], path: Path) -> None:
 
 
 def head_class(spec: Mapping[str, Any]) -> type[Head]:
-    """Return the class of a model's head; where that is none of ovseg's, what all have in common.
-
-    Args:
-        spec: the plain data the model is built from.
-    """
+    """Return the class of the head in a model's plain data; `Head` where it is none of ovseg's."""
     from ovseg.heads.base import Head
 
     head = spec.get("decode_head")
