@@ -68,7 +68,7 @@ class Pipeline:
         self.refiner = refiner
         self.templates = templates
         self.settings = settings or InferenceSettings()
-        _check_padding(clip, self.settings)
+        self.settings.check_padding(clip.pad_mode)
         self.bank = TextBank(clip, templates, cache_dir=cache_dir)
 
     @property
@@ -374,17 +374,6 @@ def build_pipeline(
         settings=settings.fit_patch(clip.patch_size, strict=strict),
         cache_dir=cache_dir,
     )
-
-
-def _check_padding(clip: ClipEncoder, settings: InferenceSettings) -> None:
-    """Refuse padding around windows of which decode knows nothing, and the reverse."""
-    if (clip.pad_mode == "around") != (settings.cell_alignment == "around"):
-        raise ConfigError(
-            f"the encoder pads {clip.pad_mode!r}, "
-            f"the windows are aligned {settings.cell_alignment!r}",
-            where="backbone.pad_mode, test_cfg.cell_alignment",
-            expected="around for both or for neither",
-        )
 
 
 def _check_image(image: Tensor) -> None:

@@ -238,6 +238,19 @@ class InferenceSettings:
         warnings.warn(f"{what}: {crop} is used", stacklevel=2)
         return replace(self, crop_size=crop)
 
+    def check_padding(self, pad_mode: str) -> None:
+        """Refuse an encoder that pads around windows where decode does not, and the reverse.
+
+        Raises:
+            ConfigError: "around" for one of them only.
+        """
+        if (pad_mode == "around") != (self.cell_alignment == "around"):
+            raise ConfigError(
+                f"the encoder pads {pad_mode!r}, the windows are aligned {self.cell_alignment!r}",
+                where="backbone.pad_mode, test_cfg.cell_alignment",
+                expected="around for both or for neither",
+            )
+
     @property
     def crop(self) -> tuple[int, int]:
         """(height, width) of a window."""
