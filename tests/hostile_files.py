@@ -161,6 +161,7 @@ PICKLES: dict[str, bytes] = {
     "hex_bomb": entry(deep_calls(26)),
     "copies_bomb": entry(copies(20_000, 100_000)),
     "codec_by_path": entry(call("_codecs.encode", text("a"), text("../../x"))),
+    "many_lists": b"\x80\x03(" + b"]" * 3_000_000 + b"l.",
     "deep_lists": b"\x80\x03" + b"]" * 200_000 + b"a" * 199_999 + b".",
     "deep_tuples": b"\x80\x03N" + b"\x85" * 2_000_000 + b".",
     "deep_key": b"\x80\x03}" + NONE + b"\x85" * 1_000_000 + NONE + b"s.",
@@ -325,6 +326,37 @@ class Evil(torch.nn.Module):
         return x
 
 
+def shared_modules(levels: int) -> bytes:
+    """Modules that hold the next one twice: 2 to the power of `levels` paths."""
+    steps = [name("__torch__.M") + b")\x81}b" + b"q\x00"]
+    for level in range(1, levels):
+        inner = b"h" + bytes([level - 1])
+        steps.append(
+            name("__torch__.M")
+            + b")\x81}"
+            + text("a")
+            + inner
+            + b"s"
+            + text("b")
+            + inner
+            + b"sbq"
+            + bytes([level])
+        )
+    return b"\x80\x02" + b"".join(steps) + b"."
+
+
+def write_torchscripts(folder: Path) -> None:
+    unclosed = b"class M(Module):\n" + b"  __parameters__ = [\n" * 200_000
+    for title, pickled, code in (
+        ("modules_without_end", shared_modules(30), b"class M(Module):\n  pass\n"),
+        ("lists_without_end", shared_modules(2), unclosed),
+    ):
+        with zipfile.ZipFile(folder / f"{title}.pt", "w") as archive:
+            archive.writestr("archive/data.pkl", pickled)
+            archive.writestr("archive/code/__torch__.py", code)
+            archive.writestr("archive/constants.pkl", b"\x80\x02).")
+
+
 def write_torchscript(folder: Path) -> None:
     torch.jit.script(Evil()).save(str(folder / "torchscript_with_setstate.pt"))
 
@@ -338,6 +370,7 @@ def write_all(folder: Path) -> list[Path]:
         write_chains,
         write_safetensors,
         write_torchscript,
+        write_torchscripts,
     )
     for write in writers:
         write(folder)

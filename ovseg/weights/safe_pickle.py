@@ -20,7 +20,8 @@ __all__ = ["Inert", "PickleError", "PickleMachine", "Standin", "Unfinished", "fi
 _MAX_STEPS = 4_000_000
 _MAX_DEPTH = 64
 _MAX_INTEGER_BYTES = 32
-_SPARE_BYTES = 1 << 20
+_STEP_BYTES = 64
+_SPARE_BYTES = 32 << 20
 _MARK = object()
 
 
@@ -145,6 +146,7 @@ class PickleMachine:
                 self._left -= 1
                 if self._left < 0:
                     raise PickleError(f"more than {_MAX_STEPS} steps")
+                self.charge(_STEP_BYTES)  # of one byte of a file may come a whole list
                 code = self._take(1)
                 if code == b".":
                     return self._pop()

@@ -22,8 +22,9 @@ __all__ = ["read_torchscript"]
 
 _MODULE = "__torch__."
 _LARGEST_CODE = 16 << 20
+_MOST_MODULES = 100_000
 _CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
-_NAMES = re.compile(r"^  __(?:parameters|buffers)__ = \[([^\]]*)\]", re.MULTILINE)
+_NAMES = re.compile(r"^  __(?:parameters|buffers)__ = \[([^\]\n]*)\]", re.MULTILINE)
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
@@ -36,9 +37,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     root = read_archive(path, _list_names(), unknown=_module)
     if not isinstance(root, Inert):
         raise PickleError("an archive of something else than a module")
-    state: dict[str, Tensor] = {}
-    _collect(root, "", _registered(path), state)
-    return state
+    return _collected(root, _registered(path))
 
 
 def _module(name: str) -> Standin:
@@ -57,22 +56,30 @@ def _list_names() -> dict[str, Standin]:
     return {name: Standin(name, make) for name, make in names.items()}
 
 
-def _collect(
-    module: Inert, prefix: str, registered: Mapping[str, set[str]], state: dict[str, Tensor]
-) -> None:
-    """Add the tensors of a module, then those of the modules inside it."""
-    if not isinstance(module.state, dict):
-        raise PickleError(f"{module.name} restores itself by code of the archive")
-    # A class whose code is not there tells nothing; all of its tensors count then.
-    known = registered.get(module.name, module.state.keys())
-    inside = []
-    for name, value in module.state.items():
-        if isinstance(value, Tensor) and name in known:
-            state[f"{prefix}{name}"] = value
-        elif isinstance(value, Inert):
-            inside.append((f"{prefix}{name}.", value))
-    for path, value in inside:
-        _collect(value, path, registered, state)
+def _collected(root: Inert, registered: Mapping[str, set[str]]) -> dict[str, Tensor]:
+    """Tensors of a module, then those of the modules inside it, by their paths."""
+    state: dict[str, Tensor] = {}
+    waiting = [("", root)]
+    visits = 0
+    while waiting:
+        prefix, module = waiting.pop()
+        visits += 1
+        # Modules that share others have more paths than there are modules: without end, almost.
+        if visits > _MOST_MODULES or not isinstance(module.state, dict):
+            what = (
+                "more modules than a model has"
+                if visits > _MOST_MODULES
+                else (f"{module.name} restores itself by code of the archive")
+            )
+            raise PickleError(what)
+        # A class whose code is not there tells nothing; all of its tensors count then.
+        known = registered.get(module.name, module.state.keys())
+        for name, value in module.state.items():
+            if isinstance(value, Tensor) and name in known:
+                state[f"{prefix}{name}"] = value
+        inside = [(f"{prefix}{n}.", v) for n, v in module.state.items() if isinstance(v, Inert)]
+        waiting += inside[::-1]
+    return state
 
 
 def _registered(path: Path) -> dict[str, set[str]]:
